@@ -1,0 +1,63 @@
+//! What the operator lets plugins reach: the other side of what plugins declare. Neither side widens the other.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Digest;
+use crate::plan::Mode;
+
+/// The operator's file (`lifeboat.kdl`), read and checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    /// Folders with plugins (`*.wasm`), besides the built-in ones.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// Digests that plugins must have, by name. A plugin that is not listed here is not pinned.
+    pub pins: BTreeMap<String, Digest>,
+    /// What plugins may reach, outside drills.
+    pub grants: Vec<Grant>,
+    /// What plugins may reach in drills. In a drill, only these count.
+    pub drill_grants: Vec<Grant>,
+    /// Where secrets come from, by name.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// How many steps of all runs together may be under way at once; `None`: the default.
+    pub max_parallel: Option<u32>,
+}
+
+/// What one plugin may reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The plugin.
+    pub plugin: String,
+    /// The one target that it is for; `None`: any target of the plugin.
+    pub target: Option<String>,
+    /// Folders, with all that is below them.
+    pub dirs: Vec<DirGrant>,
+}
+
+/// A folder that may be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirGrant {
+    /// An absolute path.
+    pub path: PathBuf,
+    /// Whether it may be changed.
+    pub write: bool,
+}
+
+/// Where a secret comes from. The value itself is never part of this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// The first line of a file.
+    File(PathBuf),
+}
+
+impl Operator {
+    /// The grants that count in that mode: the drill grants and nothing else in a drill.
+    pub fn grants_for(&self, mode: Mode) -> &[Grant] {
+        if mode == Mode::Drill { &self.drill_grants } else { &self.grants }
+    }
+}

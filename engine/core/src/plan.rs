@@ -1,0 +1,353 @@
+//! The plan: a runbook compiled for one mode and one set of inputs. It is a value that is shown, approved, stored and run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{Digest, StepId};
+
+/// The version of the plan's format. A run whose plan has a later one is not touched by this engine.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// Why the run is made. What differs between modes is written in the runbook; what they promise is fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Unplanned; the primary is lost or suspect; data may be lost.
+    Failover,
+    /// Planned; both sides are healthy; nothing is lost.
+    Switchover,
+    /// Back to the original site.
+    Failback,
+    /// A rehearsal in isolation: only drill grants are given.
+    Drill,
+}
+
+impl Mode {
+    /// All modes, in the order in which they are listed to people.
+    pub const ALL: [Mode; 4] = [Mode::Failover, Mode::Switchover, Mode::Failback, Mode::Drill];
+
+    /// The word for it in runbooks and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Failover => "failover",
+            Mode::Switchover => "switchover",
+            Mode::Failback => "failback",
+            Mode::Drill => "drill",
+        }
+    }
+
+    /// The mode of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
+    }
+}
+
+/// The kinds of step. Six are carried out by plugins, the rest by the engine itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepKind {
+    /// Make a recovery point of a target in a vault.
+    Snapshot,
+    /// Prove that a recovery point is whole.
+    Verify,
+    /// Copy a recovery point to another vault.
+    Transfer,
+    /// Bring a recovery point back into a target.
+    Restore,
+    /// Check that what was restored is what is expected.
+    Validate,
+    /// Make a target serve from another place.
+    Switch,
+    /// Ask people.
+    Approve,
+    /// Let time pass.
+    Wait,
+}
+
+impl StepKind {
+    /// All kinds, in the order of a recovery.
+    pub const ALL: [StepKind; 8] = [
+        StepKind::Snapshot,
+        StepKind::Verify,
+        StepKind::Transfer,
+        StepKind::Restore,
+        StepKind::Validate,
+        StepKind::Switch,
+        StepKind::Approve,
+        StepKind::Wait,
+    ];
+
+    /// The node name in KDL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StepKind::Snapshot => "snapshot",
+            StepKind::Verify => "verify",
+            StepKind::Transfer => "transfer",
+            StepKind::Restore => "restore",
+            StepKind::Validate => "validate",
+            StepKind::Switch => "switch",
+            StepKind::Approve => "approve",
+            StepKind::Wait => "wait",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether a plugin carries it out.
+    pub const fn by_plugin(self) -> bool {
+        !matches!(self, StepKind::Approve | StepKind::Wait)
+    }
+}
+
+/// What a step does to the world, as its plugin declares it. Ordered from harmless to final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// Changes nothing.
+    Read,
+    /// Changes only what nothing depends on (a new copy, a scratch folder); leaving it behind does no harm.
+    Reversible,
+    /// Changes something that its `compensate` puts back.
+    Compensatable,
+    /// Cannot be put back.
+    Irreversible,
+}
+
+impl Effect {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Effect::Read => "read",
+            Effect::Reversible => "reversible",
+            Effect::Compensatable => "compensatable",
+            Effect::Irreversible => "irreversible",
+        }
+    }
+}
+
+/// What the business asked for. Milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objectives {
+    /// Recovery time objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rto_ms: Option<u64>,
+    /// Recovery point objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo_ms: Option<u64>,
+    /// Maximum tolerable period of disruption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtpd_ms: Option<u64>,
+}
+
+/// A thing acted on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// Its name in the runbook.
+    pub name: String,
+    /// The plugin that knows this kind of thing.
+    pub plugin: String,
+    /// Where it is, as the author labels sites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Its settings: a JSON object, checked against the plugin's schema. Strings may hold `{{run.id}}`.
+    pub settings: Value,
+    /// Names of secrets by use (`password`, `credentials`), never the secrets themselves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// Exactly which plugin a plan was made for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginPin {
+    /// Its version, for people.
+    pub version: String,
+    /// The digest of its `.wasm` file, for the engine.
+    pub digest: Digest,
+}
+
+/// The use that a step makes of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetUse {
+    /// `of`, `into`, `from` or `target`: what the plugin calls it by.
+    pub role: String,
+    /// The name of the target.
+    pub target: String,
+}
+
+/// Retries of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts after the first one.
+    pub count: u32,
+    /// The first delay.
+    pub backoff_ms: u64,
+    /// The longest delay.
+    pub max_ms: u64,
+    /// Whether each delay is drawn between half and all of its length.
+    pub jitter: bool,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { count: 0, backoff_ms: 1_000, max_ms: 60_000, jitter: true }
+    }
+}
+
+/// What to do with an attempt of which nobody knows whether it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InDoubt {
+    /// Ask the plugin; if it cannot tell: ask a person where the step is irreversible, else try again.
+    Probe,
+    /// Try again without asking: the author says that the step is idempotent.
+    Rerun,
+    /// Ask a person.
+    Ask,
+}
+
+impl InDoubt {
+    /// The word for it in runbooks.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            InDoubt::Probe => "probe",
+            InDoubt::Rerun => "rerun",
+            InDoubt::Ask => "ask",
+        }
+    }
+}
+
+/// How a step is carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The longest that one attempt may take.
+    pub timeout_ms: u64,
+    /// The longest silence (no progress, no log, no checkpoint) that is taken for life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_ms: Option<u64>,
+    /// Retries.
+    pub retry: Retry,
+    /// In-doubt policy.
+    pub in_doubt: InDoubt,
+}
+
+/// A rule that the author waived in writing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiver {
+    /// The code of the rule, as `LB0301`.
+    pub rule: String,
+    /// Why, in the author's words.
+    pub reason: String,
+}
+
+/// What an `approve` step asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who may answer.
+    pub role: String,
+    /// How many different people have to say yes.
+    pub quorum: u32,
+    /// How long the question stands; `None`: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name.
+    pub id: StepId,
+    /// What it is.
+    pub kind: StepKind,
+    /// What it does to the world. `Read` for steps of the engine.
+    pub effect: Effect,
+    /// The plugin that carries it out; `None` for steps of the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
+    /// The targets it uses, by role.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetUse>,
+    /// Its arguments: a JSON object. Strings may hold references to outputs of earlier steps.
+    pub args: Value,
+    /// The steps that have to be complete before it: data references and `after=` alike.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub after: BTreeSet<StepId>,
+    /// How it is carried out.
+    pub policy: Policy,
+    /// Whether it is undone when the run unwinds.
+    pub compensate: bool,
+    /// What the author or the plugin expects it to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate_ms: Option<u64>,
+    /// The capabilities that its plugin needs for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// The question, where it is an `approve`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    /// How long, where it is a `wait`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+    /// Rules waived for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waiver>,
+    /// The line of the runbook that it comes from, from 1.
+    pub line: u32,
+}
+
+/// What happens when a step fails for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnFailure {
+    /// Undo what is done, in reverse order.
+    pub compensate: bool,
+}
+
+/// A runbook compiled for one mode and one set of inputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`].
+    pub format: u32,
+    /// The name of the runbook.
+    pub runbook: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Who owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The mode it was compiled for.
+    pub mode: Mode,
+    /// Objectives.
+    pub objectives: Objectives,
+    /// Inputs with their values, defaults filled in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, Value>,
+    /// The targets that its steps use, as they are in this mode.
+    pub targets: BTreeMap<String, Target>,
+    /// The plugins that its steps and targets need.
+    pub plugins: BTreeMap<String, PluginPin>,
+    /// The steps, in the order of the source.
+    pub steps: Vec<Step>,
+    /// What happens on failure.
+    pub on_failure: OnFailure,
+    /// How many steps of this run may be under way at once.
+    pub max_parallel: u32,
+    /// The digest of the runbook's text.
+    pub source: Digest,
+}
+
+impl Plan {
+    /// The step of that name.
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| &step.id == id)
+    }
+
+    /// The digest over the compiled plan, the plugins' digests, the inputs and the mode: what an approval names.
+    pub fn fingerprint(&self) -> Digest {
+        Digest::of_json(self)
+    }
+}
