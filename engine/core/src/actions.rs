@@ -1,1 +1,81 @@
-//! (being written)
+//! What has to be done next, derived from the state of a run and nothing else.
+//!
+//! The driver does each of these once while it lives. After a crash it asks again, and nothing is lost: an action that
+//! was not done yet is simply still there.
+
+use crate::ids::{Digest, RunId, StepId};
+use crate::ports::Direction;
+use crate::state::{Heading, Phase, RunState};
+
+/// Something for the driver to do. It becomes possible only after the events that caused it are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Carry out an attempt whose intent is durable.
+    Launch {
+        /// The step.
+        step: StepId,
+        /// Forward or undo.
+        direction: Direction,
+        /// Which attempt.
+        number: u32,
+        /// Its fencing token.
+        token: u64,
+    },
+    /// Ask the plugin whether an attempt happened.
+    Probe {
+        /// The step.
+        step: StepId,
+        /// Which attempt.
+        number: u32,
+    },
+    /// Ask running attempts to stop.
+    CancelRunning,
+    /// Look again at that time.
+    WakeAt(u64),
+}
+
+/// All that is outstanding.
+pub fn pending(state: &RunState) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let mut wake: Option<u64> = None;
+    if state.result.is_some() {
+        return actions;
+    }
+    let forward = state.heading == Heading::Forward;
+    if matches!(state.heading, Heading::Cancelling { .. }) {
+        actions.push(Action::CancelRunning);
+    }
+    for place in &state.active {
+        let (Some(step), Some(now)) = (state.plan.steps.get(*place), state.steps.get(*place)) else { continue };
+        match &now.phase {
+            Phase::Running { direction, number, token, .. } => actions.push(Action::Launch {
+                step: step.id.clone(),
+                direction: *direction,
+                number: *number,
+                token: *token,
+            }),
+            Phase::InDoubt { number, .. } if forward => {
+                actions.push(Action::Probe { step: step.id.clone(), number: *number });
+            }
+            Phase::Backoff { until, direction } if forward || *direction == Direction::Undo => {
+                wake = Some(wake.map_or(*until, |at| at.min(*until)));
+            }
+            Phase::Timer { until } if forward => wake = Some(wake.map_or(*until, |at| at.min(*until))),
+            Phase::Approval { expires_at: Some(until), .. } if forward => {
+                wake = Some(wake.map_or(*until, |at| at.min(*until)));
+            }
+            _ => {}
+        }
+    }
+    actions.extend(wake.map(Action::WakeAt));
+    actions
+}
+
+/// The idempotency key of a step in one direction: the same for all of its attempts in this run.
+pub fn key(run: &RunId, step: &StepId, direction: Direction) -> Digest {
+    let way = match direction {
+        Direction::Forward => "forward",
+        Direction::Undo => "undo",
+    };
+    Digest::of(format!("{run}\n{step}\n{way}").as_bytes())
+}

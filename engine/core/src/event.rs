@@ -1,1 +1,242 @@
-//! (being written)
+//! Events: everything that happens to a run, in the order in which it was made durable.
+//!
+//! One event is one JSON object in the journal, so a log is read with nothing but `cat` and a JSON reader. Its form is a
+//! promise: fields are added, never renamed, and a reader refuses what is newer than it knows ([`EVENT_VERSION`]).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{Digest, RunId, StepId};
+use crate::outcome::{Outcome, ProbeAnswer};
+use crate::plan::Plan;
+use crate::ports::Direction;
+
+/// The version of the events' format that this engine writes, and the highest that it reads.
+pub const EVENT_VERSION: u32 = 1;
+
+/// Something that happened, with its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Format version.
+    pub v: u32,
+    /// When, in milliseconds since the Unix epoch, by the engine's clock.
+    pub at: u64,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// Who did something and why: for every operator verb.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Who, as the engine knows the person.
+    pub by: String,
+    /// Why, in the person's words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A run was made. Always the first event; it pins all that the run depends on.
+    RunCreated {
+        /// The run.
+        run: RunId,
+        /// Its plan.
+        plan: Box<Plan>,
+        /// The digest that approvals name.
+        fingerprint: Digest,
+        /// The runbook's text, as it was compiled.
+        runbook: String,
+        /// The engine that made it.
+        engine: String,
+        /// Who started it and why.
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// The intent to carry out a step: durable before anything is done.
+    AttemptStarted {
+        /// The step.
+        step: StepId,
+        /// Forward or undo.
+        direction: Direction,
+        /// From 1, over the step and direction.
+        number: u32,
+        /// The idempotency key.
+        key: Digest,
+        /// The fencing token.
+        token: u64,
+    },
+    /// What came of it.
+    AttemptFinished {
+        /// The step.
+        step: StepId,
+        /// Forward or undo.
+        direction: Direction,
+        /// Which attempt.
+        number: u32,
+        /// The outcome.
+        #[serde(flatten)]
+        outcome: Outcome,
+        /// When it is tried again, if it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<u64>,
+        /// The engine stopped or crashed during the attempt; it is no fault of the step, and costs it no retry.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        interrupted: bool,
+    },
+    /// A fact for the next attempt.
+    Checkpointed {
+        /// The step.
+        step: StepId,
+        /// Which attempt.
+        number: u32,
+        /// The fact.
+        value: Value,
+    },
+    /// The plugin was asked whether an attempt with unknown outcome happened.
+    Probed {
+        /// The step.
+        step: StepId,
+        /// Which attempt.
+        number: u32,
+        /// What it said.
+        #[serde(flatten)]
+        answer: ProbeAnswer,
+        /// When it is tried again, if it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<u64>,
+    },
+    /// People were asked.
+    ApprovalRequested {
+        /// The step.
+        step: StepId,
+        /// The fingerprint that they are asked about.
+        fingerprint: Digest,
+        /// When the question ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<u64>,
+    },
+    /// One person said yes.
+    Approved {
+        /// The step.
+        step: StepId,
+        /// The fingerprint that the person saw.
+        fingerprint: Digest,
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// One person said no: the step fails.
+    Denied {
+        /// The step.
+        step: StepId,
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// Nobody answered in time: the step fails.
+    ApprovalExpired {
+        /// The step.
+        step: StepId,
+    },
+    /// A `wait` step began.
+    WaitStarted {
+        /// The step.
+        step: StepId,
+        /// Until when.
+        until: u64,
+    },
+    /// Its time has come.
+    WaitEnded {
+        /// The step.
+        step: StepId,
+    },
+    /// A person wants a failed or in-doubt step tried again.
+    StepRetried {
+        /// The step.
+        step: StepId,
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// A person wants the run to go on without the step.
+    StepSkipped {
+        /// The step.
+        step: StepId,
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// A person wants the run to end.
+    CancelRequested {
+        /// Whether what was done is undone.
+        compensate: bool,
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// What was done is undone from here on, in reverse order.
+    UnwindStarted {
+        /// The step whose failure caused it, if it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<StepId>,
+    },
+    /// The run ended.
+    RunFinished {
+        /// `succeeded`, `failed` or `cancelled`.
+        result: RunResult,
+    },
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunResult {
+    /// Every step is done or was skipped.
+    Succeeded,
+    /// A step failed for good. `retry` and `skip` open the run again, unless it was unwound.
+    Failed,
+    /// A person ended it.
+    Cancelled,
+}
+
+impl Event {
+    /// An event of the present format.
+    pub fn new(at: u64, kind: EventKind) -> Self {
+        Self { v: EVENT_VERSION, at, kind }
+    }
+
+    /// The exact bytes that are stored.
+    ///
+    /// # Errors
+    /// `LB0503` when the event cannot be written as JSON, which no event of this crate's own types causes.
+    pub fn encode(&self) -> Result<Vec<u8>, crate::Error> {
+        serde_json::to_vec(self)
+            .map_err(|cause| crate::Error::new("LB0503", "an event cannot be written as JSON").with("cause", cause))
+    }
+
+    /// Reads stored bytes.
+    ///
+    /// # Errors
+    /// `LB0503` when the bytes are no event, or one of a later format.
+    pub fn decode(bytes: &[u8]) -> Result<Self, crate::Error> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u32,
+        }
+        let bad = |cause: serde_json::Error| {
+            crate::Error::new("LB0503", "a stored event cannot be read")
+                .with("cause", cause)
+                .hint("run 'lifeboat doctor' to see what is damaged")
+        };
+        let version: Version = serde_json::from_slice(bytes).map_err(bad)?;
+        if version.v > EVENT_VERSION {
+            return Err(crate::Error::new("LB0503", format!("an event has the later format version {}", version.v))
+                .hint("use the Lifeboat that wrote this data folder, or a later one"));
+        }
+        serde_json::from_slice(bytes).map_err(bad)
+    }
+}

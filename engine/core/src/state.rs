@@ -1,1 +1,338 @@
-//! (being written)
+//! The state of a run: what its events add up to. Only [`crate::apply`] changes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::event::{RunResult, Said};
+use crate::ids::{Digest, RunId, StepId};
+use crate::outcome::Failure;
+use crate::plan::{Mode, Plan, Step};
+use crate::ports::Direction;
+
+/// What a person is told about a run in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    /// Steps are under way, or can be.
+    Running,
+    /// For a person's approval, or for a timer.
+    Waiting,
+    /// What was done is being undone.
+    Compensating,
+    /// Nothing goes on without an operator verb.
+    Stuck,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+    /// Ended by a person.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RunStatus::Running => "running",
+            RunStatus::Waiting => "waiting",
+            RunStatus::Compensating => "compensating",
+            RunStatus::Stuck => "stuck",
+            RunStatus::Succeeded => "succeeded",
+            RunStatus::Failed => "failed",
+            RunStatus::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the run has ended.
+    pub const fn is_final(self) -> bool {
+        matches!(self, RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled)
+    }
+}
+
+/// Where a step is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "phase", rename_all = "kebab-case")]
+pub enum Phase {
+    /// Waits for the steps before it, or for a free place.
+    Pending,
+    /// An attempt is under way; its intent is durable.
+    Running {
+        /// Forward or undo.
+        direction: Direction,
+        /// Which attempt.
+        number: u32,
+        /// Its fencing token.
+        token: u64,
+        /// Since when.
+        since: u64,
+    },
+    /// Waits for the next attempt.
+    Backoff {
+        /// Forward or undo.
+        direction: Direction,
+        /// Until when.
+        until: u64,
+    },
+    /// Nobody knows whether the last attempt happened; the plugin is to be asked.
+    InDoubt {
+        /// Which attempt.
+        number: u32,
+        /// What made it unknowable.
+        reason: String,
+        /// The engine stopped during the attempt.
+        interrupted: bool,
+    },
+    /// Nobody knows, and a person has to decide: retry or skip.
+    Asking {
+        /// What made it unknowable.
+        reason: String,
+    },
+    /// People are asked for their approval.
+    Approval {
+        /// When the question ends.
+        expires_at: Option<u64>,
+        /// Who said yes so far.
+        given: Vec<Said>,
+    },
+    /// A `wait` is under way.
+    Timer {
+        /// Until when.
+        until: u64,
+    },
+    /// Done.
+    Done,
+    /// Failed for good.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// A person wants to go on without it.
+    Skipped {
+        /// Who and why.
+        said: Said,
+    },
+    /// Done, and undone.
+    Undone,
+    /// Its undo failed for good.
+    UndoFailed {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+impl Phase {
+    /// The word for it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Phase::Pending => "pending",
+            Phase::Running { direction: Direction::Forward, .. } => "running",
+            Phase::Running { direction: Direction::Undo, .. } => "undoing",
+            Phase::Backoff { .. } => "retrying",
+            Phase::InDoubt { .. } => "in-doubt",
+            Phase::Asking { .. } => "asking",
+            Phase::Approval { .. } => "approval",
+            Phase::Timer { .. } => "waiting",
+            Phase::Done => "done",
+            Phase::Failed { .. } => "failed",
+            Phase::Skipped { .. } => "skipped",
+            Phase::Undone => "undone",
+            Phase::UndoFailed { .. } => "undo-failed",
+        }
+    }
+}
+
+/// All that is known of one step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepState {
+    /// Where it is.
+    pub phase: Phase,
+    /// Attempts forward so far.
+    pub attempts: u32,
+    /// Attempts of undo so far.
+    pub undo_attempts: u32,
+    /// Failures that count against the retry policy since the last operator retry.
+    pub failures: u32,
+    /// Its outputs, once done; kept when undone.
+    pub outputs: Option<Value>,
+    /// The last checkpoint.
+    pub checkpoint: Option<Value>,
+    /// When its first attempt (or question, or timer) began.
+    pub started_at: Option<u64>,
+    /// When it came to its present end.
+    pub finished_at: Option<u64>,
+    /// Whether its effect may be there: done or unknown. Decides whether it is undone.
+    pub may_have_happened: bool,
+}
+
+impl StepState {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Pending,
+            attempts: 0,
+            undo_attempts: 0,
+            failures: 0,
+            outputs: None,
+            checkpoint: None,
+            started_at: None,
+            finished_at: None,
+            may_have_happened: false,
+        }
+    }
+
+    /// Whether the steps after it may go on.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.phase, Phase::Done | Phase::Skipped { .. })
+    }
+}
+
+/// The end that a run is heading for, instead of success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Heading {
+    /// Carry on.
+    Forward,
+    /// A person cancelled; what is under way comes to its end first.
+    Cancelling {
+        /// Whether what was done is undone.
+        compensate: bool,
+        /// Who and why.
+        said: Said,
+    },
+    /// Undo in reverse order, then end with that result.
+    Unwinding {
+        /// The end.
+        then: RunResult,
+    },
+}
+
+/// The state of a run.
+#[derive(Clone, Debug)]
+pub struct RunState {
+    /// The run.
+    pub run: RunId,
+    /// Its plan.
+    pub plan: Arc<Plan>,
+    /// The digest that approvals name.
+    pub fingerprint: Digest,
+    /// Who started it and why.
+    pub said: Said,
+    /// When it was made.
+    pub created_at: u64,
+    /// When its last event happened.
+    pub updated_at: u64,
+    /// Number of events so far.
+    pub seq: u64,
+    /// The last fencing token given out.
+    pub token: u64,
+    /// The end that it is heading for.
+    pub heading: Heading,
+    /// How it ended.
+    pub result: Option<RunResult>,
+    /// When it ended.
+    pub finished_at: Option<u64>,
+    pub(crate) steps: Vec<StepState>,
+    pub(crate) index: BTreeMap<StepId, usize>,
+    /// For each step, the steps that come right after it.
+    pub(crate) dependents: Vec<Vec<usize>>,
+    /// For each step, how many steps right before it are not complete.
+    pub(crate) unmet: Vec<usize>,
+    /// Pending steps with nothing unmet.
+    pub(crate) ready: BTreeSet<usize>,
+    /// Steps that are neither pending nor at an end.
+    pub(crate) active: BTreeSet<usize>,
+    /// Done steps in the order in which they were done: the reverse is the order of undoing.
+    pub(crate) done_order: Vec<usize>,
+    pub(crate) complete: usize,
+    pub(crate) failed: BTreeSet<usize>,
+}
+
+impl RunState {
+    /// The mode.
+    pub fn mode(&self) -> Mode {
+        self.plan.mode
+    }
+
+    /// Each step of the plan with its state, in the order of the source.
+    pub fn steps(&self) -> impl Iterator<Item = (&Step, &StepState)> {
+        self.plan.steps.iter().zip(&self.steps)
+    }
+
+    /// One step with its state.
+    pub fn step(&self, id: &StepId) -> Option<(&Step, &StepState)> {
+        let place = *self.index.get(id)?;
+        Some((self.plan.steps.get(place)?, self.steps.get(place)?))
+    }
+
+    /// Steps that are done or were skipped.
+    pub fn complete(&self) -> usize {
+        self.complete
+    }
+
+    /// What a person is told.
+    pub fn status(&self) -> RunStatus {
+        match self.result {
+            Some(RunResult::Succeeded) => return RunStatus::Succeeded,
+            Some(RunResult::Failed) => return RunStatus::Failed,
+            Some(RunResult::Cancelled) => return RunStatus::Cancelled,
+            None => {}
+        }
+        let phases = || self.active.iter().filter_map(|place| self.steps.get(*place)).map(|step| &step.phase);
+        let working =
+            phases().any(|phase| matches!(phase, Phase::Running { .. } | Phase::InDoubt { .. } | Phase::Backoff { .. }));
+        let unwinding = matches!(self.heading, Heading::Unwinding { .. });
+        if working {
+            return if unwinding { RunStatus::Compensating } else { RunStatus::Running };
+        }
+        if !unwinding && !self.ready.is_empty() && self.heading == Heading::Forward {
+            return RunStatus::Running;
+        }
+        if phases().any(|phase| matches!(phase, Phase::Asking { .. } | Phase::UndoFailed { .. })) {
+            return RunStatus::Stuck;
+        }
+        if phases().any(|phase| matches!(phase, Phase::Approval { .. } | Phase::Timer { .. })) {
+            return RunStatus::Waiting;
+        }
+        if unwinding { RunStatus::Compensating } else { RunStatus::Running }
+    }
+}
+
+/// What a list of runs shows of one, stored beside its events.
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+pub struct Summary {
+    /// The runbook's name.
+    pub runbook: String,
+    /// The mode.
+    pub mode: Mode,
+    /// The status.
+    pub status: RunStatus,
+    /// Steps that are done or were skipped.
+    pub complete: usize,
+    /// All steps.
+    pub steps: usize,
+    /// When it was made.
+    pub created_at: u64,
+    /// When it last changed.
+    pub updated_at: u64,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<u64>,
+}
+
+impl Summary {
+    /// The summary of a state.
+    pub fn of(state: &RunState) -> Self {
+        Self {
+            // A list is for people: a name of any length must not make the summary outgrow its place in the store.
+            runbook: state.plan.runbook.chars().take(200).collect(),
+            mode: state.plan.mode,
+            status: state.status(),
+            complete: state.complete,
+            steps: state.plan.steps.len(),
+            created_at: state.created_at,
+            updated_at: state.updated_at,
+            finished_at: state.finished_at,
+        }
+    }
+}
