@@ -71,11 +71,8 @@ pub fn pending(state: &RunState) -> Vec<Action> {
     actions
 }
 
-/// The idempotency key of a step in one direction: the same for all of its attempts in this run.
-pub fn key(run: &RunId, step: &StepId, direction: Direction) -> Digest {
-    let way = match direction {
-        Direction::Forward => "forward",
-        Direction::Undo => "undo",
-    };
-    Digest::of(format!("{run}\n{step}\n{way}").as_bytes())
+/// The idempotency key of a step: the same for all of its attempts in this run, forward and undo, so that an undo finds
+/// what the effect left behind under that key.
+pub fn key(run: &RunId, step: &StepId) -> Digest {
+    Digest::of(format!("{run}\n{step}").as_bytes())
 }

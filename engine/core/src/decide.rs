@@ -153,7 +153,7 @@ fn start(state: &RunState, step: &Step, now: &StepState, direction: Direction, t
         step: step.id.clone(),
         direction,
         number: before + 1,
-        key: key(&state.run, &step.id, direction),
+        key: key(&state.run, &step.id),
         token,
     }
 }

@@ -259,6 +259,11 @@ impl RunState {
         self.plan.steps.iter().zip(&self.steps)
     }
 
+    /// The steps that are neither pending nor at an end.
+    pub fn steps_active(&self) -> impl Iterator<Item = &StepState> {
+        self.active.iter().filter_map(|place| self.steps.get(*place))
+    }
+
     /// One step with its state.
     pub fn step(&self, id: &StepId) -> Option<(&Step, &StepState)> {
         let place = *self.index.get(id)?;

@@ -1,0 +1,402 @@
+//! The actor of one run: the only place where its state changes, one round after the other.
+//!
+//! A round is: take what happened, apply it, let the core decide what follows, make all of it durable in one append,
+//! then act. If the append fails, the state in memory is thrown away with the actor: the store is the truth.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lifeboat_core::actions::{Action, pending};
+use lifeboat_core::decide::{self, Round};
+use lifeboat_core::event::{Event, EventKind};
+use lifeboat_core::ids::StepId;
+use lifeboat_core::outcome::{Failure, ProbeAnswer};
+use lifeboat_core::ports::{Append, Attempt, Direction};
+use lifeboat_core::state::{Phase, RunState, RunStatus};
+use lifeboat_core::{Error, apply};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+
+use crate::args;
+use crate::attempt::{Sink, Told, carry_out};
+use crate::engine::{Inner, summary, told};
+use crate::notice::{Asked, Notice, Rest, Verb};
+
+/// Messages taken into one round: enough to share the append, few enough to bound it.
+const MESSAGES_PER_ROUND: usize = 1_024;
+
+/// What reaches an actor through its handles.
+pub(crate) enum Inbox {
+    Asked(Asked, oneshot::Sender<Result<(), Error>>),
+}
+
+enum Message {
+    Inbox(Inbox),
+    Told(Told),
+    Wake,
+    Place(OwnedSemaphorePermit),
+    HandlesGone,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    step: StepId,
+    direction: Direction,
+    probe: bool,
+}
+
+/// An attempt or a probe under way.
+struct Live {
+    sink: Arc<Sink>,
+    abort: AbortHandle,
+    /// Its place among all attempts; probes need none.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.abort.abort();
+    }
+}
+
+/// Who waits for the events of a round to be durable.
+#[derive(Default)]
+struct Waiters {
+    verbs: Vec<oneshot::Sender<Result<(), Error>>>,
+    checkpoints: Vec<oneshot::Sender<Result<(), Failure>>>,
+}
+
+pub(crate) struct Actor {
+    inner: Arc<Inner>,
+    state: RunState,
+    epoch: u64,
+    messages: mpsc::UnboundedReceiver<Inbox>,
+    tell: mpsc::UnboundedSender<Told>,
+    told: mpsc::UnboundedReceiver<Told>,
+    rests: watch::Sender<Option<Rest>>,
+    live: HashMap<Key, Live>,
+    places: Vec<OwnedSemaphorePermit>,
+    handles_gone: bool,
+    // The round under way.
+    events: Vec<Event>,
+    launches: Vec<Attempt>,
+    waiters: Waiters,
+}
+
+impl Actor {
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        state: RunState,
+        epoch: u64,
+        messages: mpsc::UnboundedReceiver<Inbox>,
+        rests: watch::Sender<Option<Rest>>,
+    ) -> Self {
+        let (tell, told) = mpsc::unbounded_channel();
+        Self {
+            inner,
+            state,
+            epoch,
+            messages,
+            tell,
+            told,
+            rests,
+            live: HashMap::new(),
+            places: Vec::new(),
+            handles_gone: false,
+            events: Vec::new(),
+            launches: Vec::new(),
+            waiters: Waiters::default(),
+        }
+    }
+
+    /// Lives until the run rests and nobody has a handle on it any more.
+    pub(crate) async fn live(mut self, recovering: bool) {
+        if let Err(error) = self.work(recovering).await {
+            tracing::error!(run = %self.state.run, "the run stopped: {error}");
+            self.live.clear();
+            self.rests.send_replace(Some(Rest::Stopped(error)));
+        }
+    }
+
+    async fn work(&mut self, recovering: bool) -> Result<(), Error> {
+        if recovering {
+            for kind in decide::recover(&self.state, self.now()) {
+                self.happen(kind)?;
+            }
+        }
+        loop {
+            self.follow()?;
+            self.persist().await?;
+            let wake = self.act();
+            let resting = self.publish_rest();
+            if resting && self.handles_gone {
+                return Ok(());
+            }
+            let first = self.next_message(wake).await;
+            self.take(first)?;
+            for _ in 0..MESSAGES_PER_ROUND {
+                let next = self.told.try_recv().map(Message::Told);
+                let Ok(message) = next.or_else(|_| self.messages.try_recv().map(Message::Inbox)) else { break };
+                self.take(message)?;
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.inner.parts.clock.now_ms()
+    }
+
+    /// Applies an event in memory; it is real once [`Self::persist`] returns.
+    fn happen(&mut self, kind: EventKind) -> Result<(), Error> {
+        let event = Event::new(self.now(), kind);
+        apply::apply(&mut self.state, &event).map_err(|error| error.with("run", &self.state.run))?;
+        self.events.push(event);
+        Ok(())
+    }
+
+    async fn next_message(&mut self, wake: Option<u64>) -> Message {
+        let clock = Arc::clone(&self.inner.parts.clock);
+        let places = Arc::clone(&self.inner.places);
+        let hungry = decide::wanted(&self.state, clock.now_ms()) > 0;
+        tokio::select! {
+            Some(told) = self.told.recv() => Message::Told(told),
+            inbox = self.messages.recv(), if !self.handles_gone => inbox.map_or(Message::HandlesGone, Message::Inbox),
+            () = async { match wake {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            } } => Message::Wake,
+            Ok(place) = places.acquire_owned(), if hungry => Message::Place(place),
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Error> {
+        match message {
+            Message::Wake => Ok(()),
+            Message::Place(place) => {
+                self.places.push(place);
+                Ok(())
+            }
+            Message::HandlesGone => {
+                self.handles_gone = true;
+                Ok(())
+            }
+            Message::Inbox(Inbox::Asked(asked, answer)) => self.hear(asked, answer),
+            Message::Told(told) => self.note(told),
+        }
+    }
+
+    fn hear(&mut self, asked: Asked, answer: oneshot::Sender<Result<(), Error>>) -> Result<(), Error> {
+        let Asked { verb, said } = asked;
+        let decided = match &verb {
+            Verb::Retry(step) => decide::retry(&self.state, step, said),
+            Verb::Skip(step) => decide::skip(&self.state, step, said),
+            Verb::Approve(step, fingerprint) => decide::approve(&self.state, step, fingerprint, said),
+            Verb::Deny(step) => decide::deny(&self.state, step, said),
+            Verb::Cancel { compensate } => decide::cancel(&self.state, *compensate, said),
+        };
+        match decided {
+            Ok(kind) => {
+                self.waiters.verbs.push(answer);
+                self.happen(kind)
+            }
+            Err(refusal) => {
+                // The asker may have gone; the refusal changes nothing.
+                let _ = answer.send(Err(refusal));
+                Ok(())
+            }
+        }
+    }
+
+    fn note(&mut self, told: Told) -> Result<(), Error> {
+        let time = (self.now(), self.inner.parts.rng.next_u64());
+        let kind = match told {
+            Told::Ended { step, direction, number, outcome } => {
+                let ended = self.live.remove(&Key { step: step.clone(), direction, probe: false });
+                // Its place is kept for what follows in this very round.
+                self.places.extend(ended.and_then(|mut live| live.place.take()));
+                decide::attempt_finished(&self.state, &step, direction, number, outcome, false, time)
+            }
+            Told::Probed { step, number, answer } => {
+                self.live.remove(&Key { step: step.clone(), direction: Direction::Forward, probe: true });
+                decide::probed(&self.state, &step, number, answer, time)
+            }
+            Told::Checkpoint { step, number, value, durable } => {
+                let phase = self.state.step(&step).map(|(_, now)| &now.phase);
+                if matches!(phase, Some(Phase::Running { number: running, .. }) if *running == number) {
+                    self.waiters.checkpoints.push(durable);
+                    Some(EventKind::Checkpointed { step, number, value })
+                } else {
+                    let _ = durable.send(Err(Failure::permanent("the attempt is not under way any more")));
+                    None
+                }
+            }
+        };
+        kind.map_or(Ok(()), |kind| self.happen(kind))
+    }
+
+    /// Lets the core decide until nothing follows.
+    fn follow(&mut self) -> Result<(), Error> {
+        let mut starts = 0;
+        loop {
+            let now = self.now();
+            let wanted = decide::wanted(&self.state, now);
+            while self.places.len() < wanted + starts {
+                let Ok(place) = Arc::clone(&self.inner.places).try_acquire_owned() else { break };
+                self.places.push(place);
+            }
+            let round = Round { now, starts: self.places.len().saturating_sub(starts) };
+            let kinds = decide::advance(&self.state, round);
+            if kinds.is_empty() {
+                return Ok(());
+            }
+            for kind in kinds {
+                let intent = match &kind {
+                    EventKind::AttemptStarted { step, direction, number, token, .. } => {
+                        Some((step.clone(), *direction, *number, *token))
+                    }
+                    _ => None,
+                };
+                self.happen(kind)?;
+                if let Some((step, direction, number, token)) = intent {
+                    starts += self.intend(step, direction, number, token)?;
+                }
+            }
+        }
+    }
+
+    /// Prepares the launch of an attempt; 1 when it will need a place, 0 when it failed on the spot.
+    fn intend(&mut self, step: StepId, direction: Direction, number: u32, token: u64) -> Result<usize, Error> {
+        match args::attempt(&self.state, &step, direction, number, token) {
+            Ok(attempt) => {
+                self.launches.push(attempt);
+                Ok(1)
+            }
+            Err(error) => {
+                let outcome = decide::unfillable(error);
+                let time = (self.now(), 0);
+                let kind =
+                    decide::attempt_finished(&self.state, &step, direction, number, outcome, false, time);
+                kind.map_or(Ok(()), |kind| self.happen(kind))?;
+                Ok(0)
+            }
+        }
+    }
+
+    async fn persist(&mut self) -> Result<(), Error> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        let events = std::mem::take(&mut self.events);
+        let first = self.state.seq + 1 - u64::try_from(events.len()).unwrap_or(0);
+        let append = Append {
+            run: self.state.run.clone(),
+            expected: first - 1,
+            epoch: self.epoch,
+            events: events.iter().map(Event::encode).collect::<Result<_, _>>()?,
+            summary: summary(&self.state)?,
+        };
+        let waiters = std::mem::take(&mut self.waiters);
+        if let Err(error) = self.inner.parts.store.append(append).await {
+            let error = told(error);
+            for answer in waiters.verbs {
+                let _ = answer.send(Err(error.clone()));
+            }
+            return Err(error);
+        }
+        waiters.verbs.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
+        waiters.checkpoints.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
+        for (seq, event) in (first..).zip(events) {
+            let notice = Notice::Event { run: self.state.run.clone(), seq, event: Arc::new(event) };
+            let _ = self.inner.notices.send(notice);
+        }
+        Ok(())
+    }
+
+    /// Does what is outstanding and not under way yet. Returns when to look again.
+    fn act(&mut self) -> Option<u64> {
+        for attempt in std::mem::take(&mut self.launches) {
+            self.launch(attempt);
+        }
+        // What is not needed now goes back to the other runs.
+        self.places.clear();
+        let mut wake = None;
+        for action in pending(&self.state) {
+            match action {
+                Action::WakeAt(at) => wake = Some(at),
+                Action::CancelRunning => self.live.values().for_each(|live| live.sink.cancel()),
+                Action::Probe { step, number } => self.probe(step, number),
+                // Launched above, in the round that made the intent; recovery turns older ones into doubts.
+                Action::Launch { .. } => {}
+            }
+        }
+        wake
+    }
+
+    fn sink(&self, step: &StepId, number: u32) -> Arc<Sink> {
+        let names = (self.state.run.clone(), step.clone(), number);
+        let clock = Arc::clone(&self.inner.parts.clock);
+        Arc::new(Sink::new(names, self.tell.clone(), self.inner.notices.clone(), clock))
+    }
+
+    fn launch(&mut self, attempt: Attempt) {
+        let Some((step, _)) = self.state.step(&attempt.step) else { return };
+        let (policy, effect) = (step.policy.clone(), step.effect);
+        let (step, direction, number) = (attempt.step.clone(), attempt.direction, attempt.number);
+        let sink = self.sink(&step, number);
+        let (inner, tell, own) = (Arc::clone(&self.inner), self.tell.clone(), Arc::clone(&sink));
+        let key = Key { step: step.clone(), direction, probe: false };
+        let handle = tokio::spawn(async move {
+            let outcome = carry_out(&*inner.parts.executor, attempt, own, policy, effect).await;
+            // Without the actor, nobody needs the outcome: the next one finds the attempt in doubt.
+            let _ = tell.send(Told::Ended { step, direction, number, outcome });
+        });
+        let live = Live { sink, abort: handle.abort_handle(), place: self.places.pop() };
+        self.live.insert(key, live);
+    }
+
+    fn probe(&mut self, step: StepId, number: u32) {
+        let key = Key { step: step.clone(), direction: Direction::Forward, probe: true };
+        if self.live.contains_key(&key) {
+            return;
+        }
+        let timeout_ms = self.state.step(&step).map_or(0, |(step, _)| step.policy.timeout_ms);
+        let until = self.now().saturating_add(timeout_ms);
+        let attempt = args::attempt(&self.state, &step, Direction::Forward, number, self.state.token);
+        let sink = self.sink(&step, number);
+        let (inner, tell, own) = (Arc::clone(&self.inner), self.tell.clone(), Arc::clone(&sink));
+        let handle = tokio::spawn(async move {
+            let answer = match attempt {
+                Ok(attempt) => tokio::select! {
+                    answer = inner.parts.executor.probe(attempt, own) => answer,
+                    () = inner.parts.clock.sleep_until(until) => {
+                        ProbeAnswer::CannotTell { reason: "the probe did not end in time".to_owned() }
+                    }
+                },
+                Err(error) => ProbeAnswer::CannotTell { reason: error.to_string() },
+            };
+            let _ = tell.send(Told::Probed { step, number, answer });
+        });
+        self.live.insert(key, Live { sink, abort: handle.abort_handle(), place: None });
+    }
+
+    /// Tells the handles where the run is. True when nothing goes on by itself.
+    fn publish_rest(&self) -> bool {
+        let waits_for_time = self.state.steps_active().any(|now| {
+            matches!(now.phase, Phase::Timer { .. } | Phase::Backoff { .. } | Phase::InDoubt { .. })
+        });
+        let status = self.state.status();
+        let rest = if status.is_final() {
+            Some(Rest::Ended(Arc::new(self.state.clone())))
+        } else if matches!(status, RunStatus::Waiting | RunStatus::Stuck) && !waits_for_time && self.live.is_empty() {
+            Some(Rest::Person(Arc::new(self.state.clone())))
+        } else {
+            None
+        };
+        let resting = rest.is_some();
+        // Most rounds change nothing here; a needless wake-up of every handle would cost more than the look.
+        if resting || self.rests.borrow().is_some() {
+            self.rests.send_replace(rest);
+        }
+        resting
+    }
+}

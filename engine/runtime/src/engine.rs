@@ -1,0 +1,204 @@
+//! The engine: makes runs, takes them up again, and hands out handles on their actors.
+
+use std::sync::Arc;
+
+use lifeboat_core::event::{Event, EventKind, Said};
+use lifeboat_core::ids::{RunId, StepId};
+use lifeboat_core::plan::Plan;
+use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoreError};
+use lifeboat_core::state::{RunState, Summary};
+use lifeboat_core::{Error, apply};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+
+use crate::actor::{Actor, Inbox};
+use crate::notice::{Asked, Notice, Rest, Verb};
+
+/// Notices that a slow watcher may be behind before it misses some.
+const NOTICES_KEPT: usize = 4_096;
+
+/// What an engine is made of.
+pub struct EngineParts {
+    /// Where events are kept.
+    pub store: Arc<dyn Store>,
+    /// What carries attempts out.
+    pub executor: Arc<dyn StepExecutor>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// How many attempts of all runs may be under way at once.
+    pub max_parallel: usize,
+    /// What is written as the maker of new runs: `lifeboat 0.1.0`.
+    pub version: String,
+}
+
+pub(crate) struct Inner {
+    pub(crate) parts: EngineParts,
+    pub(crate) places: Arc<Semaphore>,
+    pub(crate) notices: broadcast::Sender<Notice>,
+}
+
+/// Carries runs out. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// A run as it is stored.
+pub struct Loaded {
+    /// Its state.
+    pub state: RunState,
+    /// Its events, oldest first.
+    pub events: Vec<Event>,
+    /// What the store knows of it.
+    pub head: RunHead,
+}
+
+/// A run whose actor lives in this engine. The actor ends when all handles are dropped and the run rests.
+#[derive(Clone)]
+pub struct RunHandle {
+    run: RunId,
+    inbox: mpsc::UnboundedSender<Inbox>,
+    rest: watch::Receiver<Option<Rest>>,
+}
+
+/// A store's error in the words for a person.
+pub(crate) fn told(error: StoreError) -> Error {
+    match error {
+        StoreError::Failed(error) | StoreError::Indeterminate(error) => error,
+        StoreError::Conflict { .. } | StoreError::Fenced { .. } | StoreError::DocumentConflict { .. } => {
+            Error::new("LB0601", format!("another engine wrote to the data folder: {error}"))
+                .hint("only one engine may carry out a run; the other one goes on with it")
+        }
+    }
+}
+
+impl Engine {
+    /// An engine of these parts. Nothing is started yet.
+    pub fn new(parts: EngineParts) -> Self {
+        let places = Arc::new(Semaphore::new(parts.max_parallel.clamp(1, Semaphore::MAX_PERMITS)));
+        let (notices, _) = broadcast::channel(NOTICES_KEPT);
+        Self { inner: Arc::new(Inner { parts, places, notices }) }
+    }
+
+    /// All that happens from now on, in all runs.
+    pub fn watch(&self) -> broadcast::Receiver<Notice> {
+        self.inner.notices.subscribe()
+    }
+
+    /// Makes a run of a plan and starts it. The run exists when this returns.
+    ///
+    /// # Errors
+    /// `LB0503` when the plan is not one that can run; the store's errors.
+    pub async fn submit(&self, plan: Plan, runbook: String, said: Said) -> Result<RunHandle, Error> {
+        let parts = &self.inner.parts;
+        let now = parts.clock.now_ms();
+        let run = RunId::new(now, parts.rng.next_u64());
+        let fingerprint = plan.fingerprint();
+        let event = Event::new(
+            now,
+            EventKind::RunCreated {
+                run: run.clone(),
+                plan: Box::new(plan),
+                fingerprint,
+                runbook,
+                engine: parts.version.clone(),
+                said,
+            },
+        );
+        let state = apply::create(&event)?;
+        let summary = summary(&state)?;
+        let append = Append { run, expected: 0, epoch: 1, events: vec![event.encode()?], summary };
+        parts.store.append(append).await.map_err(told)?;
+        let _ = self.inner.notices.send(Notice::Event { run: state.run.clone(), seq: 1, event: Arc::new(event) });
+        Ok(self.spawn(state, 1, false))
+    }
+
+    /// Takes a run up again: after a crash, a stop, or to speak a verb on it.
+    ///
+    /// # Errors
+    /// `LB0501` no such run; `LB0503` its log is damaged; the store's errors.
+    pub async fn resume(&self, run: &RunId) -> Result<RunHandle, Error> {
+        let loaded = self.load(run).await?;
+        Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true))
+    }
+
+    /// Reads a run.
+    ///
+    /// # Errors
+    /// `LB0501` no such run; `LB0503` its log is damaged; the store's errors.
+    pub async fn load(&self, run: &RunId) -> Result<Loaded, Error> {
+        let store = &self.inner.parts.store;
+        let head = store.head(run).await.map_err(told)?;
+        let head = head.ok_or_else(|| {
+            Error::new("LB0501", format!("there is no run '{run}'")).hint("'lifeboat runs' lists the runs of this data folder")
+        })?;
+        let stored = store.read(run, 0).await.map_err(told)?;
+        let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>();
+        let events = events.map_err(|error| error.with("run", run))?;
+        let state = apply::replay(&events).map_err(|error| error.with("run", run))?;
+        Ok(Loaded { state, events, head })
+    }
+
+    /// The runs that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// The store's errors.
+    pub async fn unfinished(&self) -> Result<Vec<(RunId, Summary)>, Error> {
+        let heads = self.inner.parts.store.list().await.map_err(told)?;
+        let read = |head: RunHead| Some((head.run, serde_json::from_slice::<Summary>(&head.summary).ok()?));
+        Ok(heads.into_iter().filter_map(read).filter(|(_, summary)| !summary.status.is_final()).collect())
+    }
+
+    fn spawn(&self, state: RunState, epoch: u64, recovering: bool) -> RunHandle {
+        let (inbox, messages) = mpsc::unbounded_channel();
+        let (rests, rest) = watch::channel(None);
+        let run = state.run.clone();
+        let actor = Actor::new(Arc::clone(&self.inner), state, epoch, messages, rests);
+        tokio::spawn(actor.live(recovering));
+        RunHandle { run, inbox, rest }
+    }
+}
+
+pub(crate) fn summary(state: &RunState) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(&Summary::of(state))
+        .map_err(|cause| Error::new("LB0503", "a summary cannot be written as JSON").with("cause", cause))
+}
+
+impl RunHandle {
+    /// The run.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Waits until the run rests: it ended, it waits for a person, or its actor had to stop.
+    pub async fn rest(&mut self) -> Rest {
+        let found = self.rest.wait_for(Option::is_some).await;
+        let rest = found.ok().and_then(|rest| rest.clone());
+        rest.unwrap_or_else(|| Rest::Stopped(actor_gone(&self.run)))
+    }
+
+    /// Speaks a verb. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// What [`lifeboat_core::decide`] refuses; the store's errors.
+    pub async fn say(&self, verb: Verb, said: Said) -> Result<(), Error> {
+        let (answer, wait) = oneshot::channel();
+        self.inbox.send(Inbox::Asked(Asked { verb, said }, answer)).map_err(|_| actor_gone(&self.run))?;
+        wait.await.map_err(|_| actor_gone(&self.run))?
+    }
+
+    /// The steps that a person has to see to, with the plan's fingerprint, from the state at rest.
+    pub fn asking(state: &RunState) -> Vec<StepId> {
+        use lifeboat_core::state::Phase;
+        let asks = |phase: &Phase| {
+            matches!(phase, Phase::Approval { .. } | Phase::Asking { .. } | Phase::UndoFailed { .. })
+        };
+        state.steps().filter(|(_, now)| asks(&now.phase)).map(|(step, _)| step.id.clone()).collect()
+    }
+}
+
+fn actor_gone(run: &RunId) -> Error {
+    Error::new("LB0502", format!("run '{run}' is not being carried out any more"))
+        .hint("'lifeboat show' tells its state, 'lifeboat resume' takes it up again")
+}
