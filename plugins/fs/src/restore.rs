@@ -1,0 +1,82 @@
+//! `restore from= into=`: brings a snapshot back into a folder.
+//!
+//! The restored tree is byte for byte that of the snapshot: no marker is left in it. So a probe cannot tell a finished
+//! restore from one that was cut off, and need not: restoring again leaves every good file as it is.
+
+use lifeboat_sdk::prelude::*;
+
+use crate::verify::snapshot_is_there;
+use crate::{Settings, finding};
+
+/// What the author of a runbook may write.
+#[data]
+pub struct Args {
+    /// A snapshot's id, a unique beginning of one, or `latest`.
+    snapshot: String,
+}
+
+/// What later steps may refer to.
+#[data]
+pub struct Outputs {
+    /// The full id of the snapshot that was restored.
+    snapshot: String,
+    /// Files in it.
+    files: u64,
+    /// Bytes in them.
+    bytes: u64,
+}
+
+/// The step.
+pub struct Restore;
+
+impl Step for Restore {
+    type Settings = Settings;
+    type Args = Args;
+    type Outputs = Outputs;
+
+    const KIND: Kind = Kind::Restore;
+    const EFFECT: Effect = Effect::Reversible;
+    const SUMMARY: &'static str = "Restores a snapshot into a folder";
+    const CAPABILITIES: &'static [Capability] = &[Capability::Dir, Capability::Vault];
+    const PROBES: bool = true;
+
+    fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
+        let vault = ctx.vault("from", false)?;
+        let into = ctx.dir("into")?;
+        // A later snapshot may come between two attempts, and half of each would be restored: `latest` is settled once.
+        let snapshot = match ctx.checkpoint::<String>()? {
+            Some(id) => id,
+            None => {
+                let id = vault.find(&args.snapshot)?.id;
+                host::checkpoint(&id)?;
+                id
+            }
+        };
+        let report = vault.restore(&snapshot, &into)?;
+        Ok(Outputs { snapshot, files: report.files, bytes: report.bytes })
+    }
+
+    fn preview(ctx: &Context<Settings>, args: Args) -> Result<Vec<String>, Error> {
+        let settings = ctx.settings("into")?;
+        let vault = ctx.name("from")?;
+        Ok(vec![format!("restore the snapshot {} from the vault {vault} into {}", args.snapshot, settings.root)])
+    }
+
+    fn readiness(ctx: &Context<Settings>, args: Args) -> Result<Vec<Finding>, Error> {
+        let mut findings = snapshot_is_there(ctx, &args.snapshot)?;
+        let root = ctx.settings("into")?.root;
+        match ctx.dir("into").and_then(|dir| dir.list(".")) {
+            Ok(entries) if entries.is_empty() => findings.push(good(format!("{root} is there, and empty"))),
+            Ok(entries) => findings.push(good(format!(
+                "{root} is there, with {} entries: files of the snapshot's names are replaced",
+                entries.len()
+            ))),
+            Err(error) => findings.push(finding::<()>(&format!("{root} can be reached"), Err(error))),
+        }
+        Ok(findings)
+    }
+
+    fn probe(_: &Context<Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
+        Ok(Probe::DidNotHappen)
+    }
+}

@@ -1,0 +1,174 @@
+//! From calls on the wire to a step's code and back.
+
+use crate::context::{Call, Context, parse};
+use crate::describe::KindDescription;
+use crate::error::{ErrorExt, Stop};
+use crate::host::{self, Error, Level, Outcome, ProbeAnswer};
+use crate::schema::schema_of;
+use crate::step::{Effect, Finding, Probe, Step};
+
+/// One kind of step, its types forgotten, so that one table holds all of them.
+pub struct StepEntry {
+    kind: &'static str,
+    pub(crate) describe: fn() -> KindDescription,
+    preview: fn(Call) -> Result<Vec<String>, Error>,
+    readiness: fn(Call) -> Result<Vec<Finding>, Error>,
+    execute: fn(Call) -> Outcome,
+    probe: fn(Call) -> Result<ProbeAnswer, Error>,
+    compensate: fn(Call) -> Outcome,
+    cleanup: fn(Call) -> Outcome,
+}
+
+impl StepEntry {
+    /// The entry of a step.
+    pub const fn of<T: Step>() -> Self {
+        Self {
+            kind: T::KIND.as_str(),
+            describe: describe::<T>,
+            preview: |call| {
+                let (ctx, args) = open::<T>(call)?;
+                T::preview(&ctx, args)
+            },
+            readiness: |call| {
+                let (ctx, args) = open::<T>(call)?;
+                T::readiness(&ctx, args)
+            },
+            execute: |call| match open::<T>(call) {
+                Ok((ctx, args)) => outcome(T::execute(&ctx, args)),
+                Err(error) => Outcome::Failed(error),
+            },
+            probe: |call| {
+                let (ctx, args) = open::<T>(call)?;
+                Ok(match T::probe(&ctx, args)? {
+                    Probe::Happened(outputs) => ProbeAnswer::Happened(to_json(&outputs)?),
+                    Probe::DidNotHappen => ProbeAnswer::DidNotHappen,
+                    Probe::CannotTell(reason) => ProbeAnswer::CannotTell(reason),
+                })
+            },
+            compensate: |call| undo::<T>(call, T::compensate),
+            cleanup: |call| undo::<T>(call, T::cleanup),
+        }
+    }
+}
+
+fn describe<T: Step>() -> KindDescription {
+    KindDescription {
+        kind: T::KIND.as_str(),
+        summary: T::SUMMARY,
+        effect: T::EFFECT.as_str(),
+        args: schema_of::<T::Args>(),
+        outputs: schema_of::<T::Outputs>(),
+        capabilities: T::CAPABILITIES.iter().map(|capability| capability.as_str()).collect(),
+        probe: T::PROBES,
+        compensate: T::EFFECT == Effect::Compensatable,
+    }
+}
+
+fn open<T: Step>(call: Call) -> Result<(Context<T::Settings>, T::Args), Error> {
+    let args = parse(&format!("the arguments of the {} step {}", call.kind, call.step), &call.args)?;
+    Ok((Context::new(call), args))
+}
+
+type Undo<T> =
+    fn(&Context<<T as Step>::Settings>, <T as Step>::Args, Option<<T as Step>::Outputs>) -> Result<(), Stop>;
+
+fn undo<T: Step>(call: Call, action: Undo<T>) -> Outcome {
+    let opened = open::<T>(call).and_then(|(ctx, args)| {
+        let outputs = ctx.outputs()?;
+        Ok((ctx, args, outputs))
+    });
+    match opened {
+        Ok((ctx, args, outputs)) => match action(&ctx, args, outputs) {
+            Ok(()) => Outcome::Done("{}".to_owned()),
+            Err(stop) => stopped(stop),
+        },
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+fn outcome<O: serde::Serialize>(result: Result<O, Stop>) -> Outcome {
+    match result {
+        Ok(outputs) => match to_json(&outputs) {
+            Ok(json) => Outcome::Done(json),
+            // The effect is there; that its outputs cannot be written does not undo it.
+            Err(error) => Outcome::Unknown(error.message),
+        },
+        Err(stop) => stopped(stop),
+    }
+}
+
+fn stopped(stop: Stop) -> Outcome {
+    match stop {
+        Stop::Failed(error) => Outcome::Failed(error),
+        Stop::Unknown(reason) => Outcome::Unknown(reason),
+    }
+}
+
+fn to_json<O: serde::Serialize>(outputs: &O) -> Result<String, Error> {
+    serde_json::to_string(outputs).map_err(|error| Error::permanent(format!("the outputs are no JSON: {error}")))
+}
+
+/// All steps of a plugin: what its exports call.
+pub struct Steps(pub &'static [StepEntry]);
+
+impl Steps {
+    fn find(&self, call: &Call) -> Result<&'static StepEntry, Error> {
+        watch_panics();
+        self.0.iter().find(|entry| entry.kind == call.kind).ok_or_else(|| {
+            Error::permanent(format!("the plugin carries out no {} steps (step {})", call.kind, call.step))
+        })
+    }
+
+    /// The export `preview`.
+    ///
+    /// # Errors
+    /// The step's own, and those of arguments that do not fit.
+    pub fn preview(&self, call: Call) -> Result<Vec<String>, Error> {
+        (self.find(&call)?.preview)(call)
+    }
+
+    /// The export `readiness`.
+    ///
+    /// # Errors
+    /// The step's own, and those of arguments that do not fit.
+    pub fn readiness(&self, call: Call) -> Result<Vec<Finding>, Error> {
+        (self.find(&call)?.readiness)(call)
+    }
+
+    /// The export `execute`.
+    pub fn execute(&self, call: Call) -> Outcome {
+        match self.find(&call) {
+            Ok(entry) => (entry.execute)(call),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    /// The export `probe`. An error means that it cannot be told.
+    pub fn probe(&self, call: Call) -> ProbeAnswer {
+        let answer = self.find(&call).and_then(|entry| (entry.probe)(call));
+        answer.unwrap_or_else(|error| ProbeAnswer::CannotTell(error.message))
+    }
+
+    /// The export `compensate`.
+    pub fn compensate(&self, call: Call) -> Outcome {
+        match self.find(&call) {
+            Ok(entry) => (entry.compensate)(call),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    /// The export `cleanup`.
+    pub fn cleanup(&self, call: Call) -> Outcome {
+        match self.find(&call) {
+            Ok(entry) => (entry.cleanup)(call),
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+}
+
+/// A panic ends as a trap without a word; the hook gets its message into the run's log first.
+pub(crate) fn watch_panics() {
+    if cfg!(target_arch = "wasm32") {
+        std::panic::set_hook(Box::new(|info| host::log(Level::Error, &info.to_string())));
+    }
+}
