@@ -1,1 +1,36 @@
-//! store
+//! Durable run state: a journal with group commit, and sled as the state that is rebuilt from it.
+//!
+//! The journal is the truth. An append is acknowledged when its frame and everything before it in the same batch is on
+//! the disk (`fdatasync`), and not before. sled holds what makes opening fast: heads, the places of frames, documents,
+//! leases, and the place in the journal up to which it is complete. It is written behind the acknowledgements, so it may
+//! lag, be damaged or be deleted at any time: opening replays what it lacks, and rebuilds it whole when it is unusable.
+//!
+//! [`MemoryStore`] keeps the same rules without a disk. [`read_only`] reads a journal beside a running engine, and
+//! [`inspect`] tells what a data folder holds and what is wrong with it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod embedded;
+mod errors;
+mod folder;
+mod frame;
+mod index;
+mod indexer;
+mod inspect;
+mod memory;
+mod model;
+mod offline;
+mod open;
+mod reader;
+mod replay;
+mod scan;
+mod segment;
+mod shared;
+mod writer;
+
+pub use embedded::EmbeddedStore;
+pub use inspect::{Inspection, inspect};
+pub use memory::MemoryStore;
+pub use offline::{ReadOnly, read_only};
+pub use open::{Fault, FaultHook, Opened, Options, Rebuilt};
+pub use replay::{Damage, Quarantined};

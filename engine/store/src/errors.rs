@@ -1,0 +1,89 @@
+//! Every error of the store, in one place, so that codes and hints stay consistent.
+
+use std::io;
+use std::path::Path;
+
+use lifeboat_core::{Error, RunId};
+
+/// The words for an operation on a path that the system refused.
+pub(crate) fn io(what: &str, path: &Path, cause: &io::Error) -> Error {
+    if is_full(cause) {
+        return full(path, cause);
+    }
+    Error::new("LB0606", format!("could not {what}"))
+        .with("path", path.display())
+        .with("cause", cause)
+        .hint("check that the data folder is writable and that its disk is healthy, then run the command again")
+}
+
+/// The disk has no room.
+pub(crate) fn full(path: &Path, cause: &io::Error) -> Error {
+    Error::new("LB0603", "the disk with the data folder is full, nothing was stored")
+        .with("path", path.display())
+        .with("cause", cause)
+        .hint("free some space and run the command again; what was acknowledged before is safe")
+}
+
+/// Whether an error says that there is no room: no space, over quota, or over the size limit of files.
+pub(crate) fn is_full(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
+/// Another process has the data folder.
+pub(crate) fn locked(dir: &Path, pid: Option<u32>) -> Error {
+    let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    Error::new("LB0601", format!("the data folder is in use by {who}"))
+        .with("path", dir.display())
+        .hint("wait until it has ended, stop it, or name another folder with --data; reading runs works meanwhile")
+}
+
+/// The folder was written by a version that this one does not know.
+pub(crate) fn format(path: &Path, found: &str) -> Error {
+    Error::new("LB0605", "the data folder has a format that this version does not know")
+        .with("path", path.display())
+        .with("found", found)
+        .with("known", crate::folder::FORMAT)
+        .hint("use the version of lifeboat that wrote it, or name another folder with --data")
+}
+
+/// Something in the journal is not what was written.
+pub(crate) fn damaged(segment: u64, offset: u64, reason: &str) -> Error {
+    Error::new("LB0602", "the journal is damaged")
+        .with("segment", crate::segment::name(segment))
+        .with("offset", offset)
+        .with("reason", reason)
+        .hint("the other runs go on; bring the data folder back from a copy if this run matters, and check the disk")
+}
+
+/// A run is not readable because of damage.
+pub(crate) fn quarantined(run: &RunId, reason: &str) -> Error {
+    Error::new("LB0602", format!("run {run} is in quarantine: its part of the journal is damaged"))
+        .with("run", run)
+        .with("reason", reason)
+        .hint("the other runs go on; 'lifeboat doctor' lists the damage; start the run anew or bring the data folder back from a copy")
+}
+
+/// Something is larger than a named limit.
+pub(crate) fn too_large(what: &str, bytes: usize, limit: usize) -> Error {
+    Error::new("LB0604", format!("{what} has {bytes} bytes, the limit is {limit}"))
+        .hint("put the data into a file or a vault and store its name instead")
+}
+
+/// A request that no correct caller makes.
+pub(crate) fn refused(what: &str) -> Error {
+    Error::new("LB0607", format!("the store refused a request: {what}"))
+        .hint("this is a defect of the engine: please report it with this text")
+}
+
+/// The writer does not trust the disk any more.
+pub(crate) fn sealed(reason: &str) -> Error {
+    Error::new("LB0606", "the store takes no more writes since the disk failed").with("cause", reason).hint(
+        "stop lifeboat, check the disk, and start it again: what was acknowledged before is read back from the journal",
+    )
+}
+
+/// The store was closed while somebody still waited.
+pub(crate) fn closed() -> Error {
+    Error::new("LB0606", "the store was closed before the write was acknowledged")
+        .hint("open the data folder again and read the run back")
+}

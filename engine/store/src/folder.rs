@@ -1,0 +1,123 @@
+//! The data folder: its lock, its format, and where things are in it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use lifeboat_core::Error;
+use rustix::fs::FlockOperation;
+
+use crate::errors;
+
+/// The first line of the file `FORMAT`.
+pub(crate) const FORMAT: &str = "lifeboat-store 1";
+
+/// The paths in a data folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    /// The folder itself.
+    pub root: PathBuf,
+}
+
+/// A folder that this process has for itself until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    /// Closing the file gives the lock back.
+    _file: File,
+}
+
+impl Folder {
+    /// The paths below `root`.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// Where the segments are.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// Where sled is.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    fn format(&self) -> PathBuf {
+        self.root.join("FORMAT")
+    }
+
+    /// Makes the folders where they are missing, and their names durable.
+    pub fn create(&self) -> Result<(), Error> {
+        let journal = self.journal();
+        std::fs::create_dir_all(&journal).map_err(|cause| errors::io("make the data folder", &journal, &cause))?;
+        for dir in [Some(self.root.as_path()), self.root.parent()].into_iter().flatten() {
+            let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+            // The parent may be a folder that we may not read; then its own durability is not ours to give.
+            if let Err(cause) = File::open(dir).and_then(|dir| dir.sync_all())
+                && dir == self.root
+            {
+                return Err(errors::io("flush the data folder", dir, &cause));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the folder for this process. It is given back when the process ends, however it ends.
+    pub fn lock(&self) -> Result<Locked, Error> {
+        let path = self.root.join("lock");
+        let fail = |cause: io::Error| errors::io("lock the data folder", &path, &cause);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(fail)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+                return Err(errors::locked(&self.root, pid));
+            }
+            Err(cause) => return Err(fail(cause.into())),
+        }
+        // The number only serves the other's error message: a full disk must not keep anybody from reading.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(Locked { _file: file })
+    }
+
+    /// The journal's identity. `None` where the folder is new.
+    pub fn identity(&self) -> Result<Option<String>, Error> {
+        let path = self.format();
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(errors::io("read the data folder's format", &path, &cause)),
+        };
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        if first != FORMAT {
+            let found: String = first.chars().take(80).collect();
+            return Err(errors::format(&path, &found));
+        }
+        Ok(Some(lines.next().unwrap_or_default().to_owned()))
+    }
+
+    /// The journal's identity; a new one is written where there is none. sled belongs to the journal with the same one.
+    pub fn identify(&self) -> Result<String, Error> {
+        if let Some(identity) = self.identity()? {
+            return Ok(identity);
+        }
+        let path = self.format();
+        let fail = |cause: io::Error| errors::io("write the data folder's format", &path, &cause);
+        let mut random = [0u8; 16];
+        File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).map_err(fail)?;
+        let identity = blake3::hash(&random).to_hex().chars().take(32).collect::<String>();
+        let draft = self.root.join("FORMAT.new");
+        File::create(&draft)
+            .and_then(|mut file| {
+                write!(file, "{FORMAT}\n{identity}\n")?;
+                file.sync_all()
+            })
+            .and_then(|()| std::fs::rename(&draft, &path))
+            .and_then(|()| File::open(&self.root)?.sync_all())
+            .map_err(fail)?;
+        Ok(identity)
+    }
+}

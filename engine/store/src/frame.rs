@@ -1,0 +1,311 @@
+//! Frames: how one record stands in the journal.
+//!
+//! A header of 44 bytes with its own checksum, then the payload with another. The header alone says how long the frame
+//! is, whose it is (a short hash of the run's or document's name) and which number it has, so that after a damaged
+//! stretch the next good frame is found by its magic, missing frames are counted, and the owner of a frame with a
+//! damaged payload is still known. All numbers are little endian.
+
+use lifeboat_core::RunId;
+use lifeboat_core::ports::Lease;
+
+/// Bytes of a frame's header.
+pub(crate) const HEADER: usize = 44;
+/// What every frame starts with.
+pub(crate) const MAGIC: [u8; 4] = *b"LBf1";
+
+const KIND_EVENTS: u8 = 1;
+const KIND_DOCUMENT: u8 = 2;
+const KIND_LEASE: u8 = 3;
+
+/// The header of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// What the payload is.
+    pub kind: u8,
+    /// Bytes of the payload.
+    pub length: u32,
+    /// CRC32C of the payload.
+    pub payload_crc: u32,
+    /// The frame's number in the journal, from 1.
+    pub number: u64,
+    /// The number of the first frame that was flushed together with this one.
+    pub batch: u64,
+    /// A hash of the name of the run, document or lease.
+    pub owner: u64,
+}
+
+/// What a frame records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// One append to a run.
+    Events(Events),
+    /// A document has a new value.
+    Document {
+        /// Its key.
+        key: String,
+        /// Its new version.
+        version: u64,
+        /// Its new value.
+        value: Vec<u8>,
+    },
+    /// A lease changed.
+    Lease {
+        /// Its name.
+        name: String,
+        /// Who has it now; an empty holder where it was given back.
+        lease: Lease,
+    },
+}
+
+/// The events of one append, as they are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Events {
+    /// The run.
+    pub run: RunId,
+    /// The writer's epoch.
+    pub epoch: u64,
+    /// The sequence number of the first event.
+    pub first: u64,
+    /// The chain digest before the first event.
+    pub before: [u8; 32],
+    /// The chain digest after the last event.
+    pub after: [u8; 32],
+    /// The run's summary from now on.
+    pub summary: Vec<u8>,
+    /// The events' bytes.
+    pub events: Vec<Vec<u8>>,
+}
+
+impl Events {
+    /// The sequence number of the last event.
+    pub fn last(&self) -> u64 {
+        (self.first + self.events.len() as u64).saturating_sub(1)
+    }
+}
+
+/// The hash by which a damaged frame's owner is recognised.
+pub(crate) fn owner_of_run(run: &RunId) -> u64 {
+    short_hash(KIND_EVENTS, run.as_str())
+}
+
+fn short_hash(kind: u8, name: &str) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[kind]);
+    hasher.update(name.as_bytes());
+    let hash = hasher.finalize();
+    hash.as_bytes().iter().take(8).rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+}
+
+/// Appends a frame for `record` to `out`. The bytes it took, or `None` if the payload does not fit into 32 bits.
+pub(crate) fn encode(record: &Record, number: u64, batch: u64, out: &mut Vec<u8>) -> Option<usize> {
+    let start = out.len();
+    out.resize(start + HEADER, 0);
+    let (kind, owner) = match record {
+        Record::Events(events) => {
+            put_events(out, events);
+            (KIND_EVENTS, owner_of_run(&events.run))
+        }
+        Record::Document { key, version, value } => {
+            put_bytes(out, key.as_bytes());
+            out.extend_from_slice(&version.to_le_bytes());
+            put_bytes(out, value);
+            (KIND_DOCUMENT, short_hash(KIND_DOCUMENT, key))
+        }
+        Record::Lease { name, lease } => {
+            put_bytes(out, name.as_bytes());
+            put_bytes(out, lease.holder.as_bytes());
+            out.extend_from_slice(&lease.epoch.to_le_bytes());
+            out.extend_from_slice(&lease.expires_ms.to_le_bytes());
+            (KIND_LEASE, short_hash(KIND_LEASE, name))
+        }
+    };
+    let payload = out.get(start + HEADER..)?;
+    let Ok(length) = u32::try_from(payload.len()) else {
+        out.truncate(start);
+        return None;
+    };
+    let header = Header { kind, length, payload_crc: crc32c::crc32c(payload), number, batch, owner };
+    let bytes = header.to_bytes();
+    out.get_mut(start..start + HEADER)?.copy_from_slice(&bytes);
+    Some(out.len() - start)
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    // Lengths above 32 bits are refused by the limits long before they get here.
+    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn put_events(out: &mut Vec<u8>, events: &Events) {
+    put_bytes(out, events.run.as_str().as_bytes());
+    out.extend_from_slice(&events.epoch.to_le_bytes());
+    out.extend_from_slice(&events.first.to_le_bytes());
+    out.extend_from_slice(&events.before);
+    out.extend_from_slice(&events.after);
+    put_bytes(out, &events.summary);
+    out.extend_from_slice(&u32::try_from(events.events.len()).unwrap_or(u32::MAX).to_le_bytes());
+    for event in &events.events {
+        put_bytes(out, event);
+    }
+}
+
+impl Header {
+    fn to_bytes(self) -> [u8; HEADER] {
+        let mut out = Vec::with_capacity(HEADER);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&[self.kind, 0, 0, 0]);
+        out.extend_from_slice(&self.length.to_le_bytes());
+        out.extend_from_slice(&self.payload_crc.to_le_bytes());
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.extend_from_slice(&self.batch.to_le_bytes());
+        out.extend_from_slice(&self.owner.to_le_bytes());
+        let crc = crc32c::crc32c(&out);
+        out.extend_from_slice(&crc.to_le_bytes());
+        let mut bytes = [0; HEADER];
+        for (to, from) in bytes.iter_mut().zip(out) {
+            *to = from;
+        }
+        bytes
+    }
+
+    /// Reads a header from the start of `bytes`, if there is a good one.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (sealed, crc) = bytes.get(..HEADER)?.split_at_checked(HEADER - 4)?;
+        if !sealed.starts_with(&MAGIC) || crc32c::crc32c(sealed) != Cursor(crc).u32()? {
+            return None;
+        }
+        let mut cursor = Cursor(sealed.get(4..)?);
+        let kind = cursor.take(4)?.first().copied()?;
+        Some(Self {
+            kind,
+            length: cursor.u32()?,
+            payload_crc: cursor.u32()?,
+            number: cursor.u64()?,
+            batch: cursor.u64()?,
+            owner: cursor.u64()?,
+        })
+    }
+
+    /// Bytes of the whole frame.
+    pub fn frame_bytes(&self) -> u64 {
+        HEADER as u64 + u64::from(self.length)
+    }
+}
+
+/// Reads the record of a frame whose checksums are good. `None` where it makes no sense all the same.
+pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Record> {
+    let mut cursor = Cursor(payload);
+    let record = match kind {
+        KIND_EVENTS => Record::Events(take_events(&mut cursor)?),
+        KIND_DOCUMENT => {
+            Record::Document { key: cursor.text()?, version: cursor.u64()?, value: cursor.bytes()?.to_vec() }
+        }
+        KIND_LEASE => Record::Lease {
+            name: cursor.text()?,
+            lease: Lease { holder: cursor.text()?, epoch: cursor.u64()?, expires_ms: cursor.u64()? },
+        },
+        _ => return None,
+    };
+    cursor.0.is_empty().then_some(record)
+}
+
+fn take_events(cursor: &mut Cursor<'_>) -> Option<Events> {
+    let run = RunId(cursor.text()?);
+    let (epoch, first) = (cursor.u64()?, cursor.u64()?);
+    let (before, after) = (cursor.array()?, cursor.array()?);
+    let summary = cursor.bytes()?.to_vec();
+    let count = cursor.u32()?;
+    let mut events = Vec::new();
+    for _ in 0..count {
+        events.push(cursor.bytes()?.to_vec());
+    }
+    (first >= 1 && !events.is_empty()).then_some(Events { run, epoch, first, before, after, summary, events })
+}
+
+/// Takes numbers and texts off the front of a slice.
+pub(crate) struct Cursor<'a>(pub &'a [u8]);
+
+impl<'a> Cursor<'a> {
+    /// The next `count` bytes.
+    pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(head)
+    }
+
+    /// A fixed number of bytes.
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    /// A number of 32 bits.
+    pub fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.array()?))
+    }
+
+    /// A number of 64 bits.
+    pub fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.array()?))
+    }
+
+    /// Bytes with their length before them.
+    pub fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.u32()?).ok()?;
+        self.take(length)
+    }
+
+    /// A text with its length before it.
+    pub fn text(&mut self) -> Option<String> {
+        String::from_utf8(self.bytes()?.to_vec()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Record {
+        Record::Events(Events {
+            run: RunId::new(1, 2),
+            epoch: 3,
+            first: 4,
+            before: [5; 32],
+            after: [6; 32],
+            summary: b"{}".to_vec(),
+            events: vec![b"{\"a\":1}".to_vec(), Vec::new()],
+        })
+    }
+
+    #[test]
+    fn frames_read_back() {
+        let lease = Lease { holder: "a".into(), epoch: 1, expires_ms: 2 };
+        let document = Record::Document { key: "k".into(), version: 7, value: vec![0, 255] };
+        for record in [sample(), document, Record::Lease { name: "n".into(), lease }] {
+            let mut bytes = vec![9];
+            let length = encode(&record, 11, 10, &mut bytes).unwrap();
+            let header = Header::read(&bytes[1..]).unwrap();
+            assert_eq!((header.number, header.batch, header.frame_bytes()), (11, 10, length as u64));
+            assert_eq!(decode(header.kind, &bytes[1 + HEADER..]), Some(record));
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_in_a_header_is_seen() {
+        let mut bytes = Vec::new();
+        encode(&sample(), 1, 1, &mut bytes).unwrap();
+        for bit in 0..HEADER * 8 {
+            let mut other = bytes.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Header::read(&other), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn short_payloads_are_refused_and_never_panic() {
+        let mut bytes = Vec::new();
+        encode(&sample(), 1, 1, &mut bytes).unwrap();
+        for end in HEADER..bytes.len() {
+            assert_eq!(decode(KIND_EVENTS, &bytes[HEADER..end]), None);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The index in sled: what makes opening fast, and nothing that the journal does not know.
+//!
+//! Everything of a batch goes into one sled batch with the place in the journal up to which the index is complete, and
+//! with sums over what it should contain: an index that does not add up is thrown away. sled 0.34's known traps are
+//! avoided: no periodic flush (it is not durable anyway), small values only, a bounded cache, and half-written snapshot
+//! files, which make it unopenable, are removed before it is opened.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use lifeboat_core::RunId;
+use lifeboat_core::ports::{Document, Lease, RunHead};
+use sled::{Batch, Db};
+
+use crate::frame::Cursor;
+use crate::model::Model;
+use crate::replay::{Location, Op, Position};
+
+const POSITION: &[u8] = b"p";
+
+/// Sums over the index, written with each batch and compared at opening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Totals {
+    runs: u64,
+    events: u64,
+    versions: u64,
+}
+
+/// The index, open.
+#[derive(Debug)]
+pub(crate) struct Index {
+    db: Db,
+    identity: String,
+    totals: Totals,
+}
+
+/// What an index held.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    /// The state.
+    pub model: Model,
+    /// The frame up to which it is complete; `None` for an empty index.
+    pub position: Option<Position>,
+}
+
+impl Index {
+    /// Opens the index of the journal with that identity. Otherwise the reason why it cannot be used.
+    pub fn open(dir: &Path, identity: &str, cache_bytes: u64) -> Result<(Self, Loaded), String> {
+        remove_stale_snapshots(dir).map_err(|cause| cause.to_string())?;
+        // sled panics on some damage where it should return an error.
+        catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(dir, identity, cache_bytes)))
+            .unwrap_or_else(|_| Err("sled panicked while it was opened".to_owned()))
+    }
+
+    fn open_unguarded(dir: &Path, identity: &str, cache_bytes: u64) -> Result<(Self, Loaded), String> {
+        let config = sled::Config::new().path(dir).flush_every_ms(None).cache_capacity(cache_bytes);
+        let db = config.open().map_err(|cause| cause.to_string())?;
+        let (loaded, totals) = load(&db, identity)?;
+        Ok((Self { db, identity: identity.to_owned(), totals }, loaded))
+    }
+
+    /// Takes changes, complete up to the frame at `position`.
+    pub fn apply(&mut self, ops: &[Op], position: Position) -> Result<(), String> {
+        let mut batch = Batch::default();
+        let mut totals = self.totals;
+        for op in ops {
+            match op {
+                Op::Run(head, location) => {
+                    totals.runs += u64::from(location.first == 1);
+                    totals.events += location.last + 1 - location.first;
+                    batch.insert(location_key(&head.run, location.first), location_value(location));
+                    batch.insert(key(b'h', head.run.as_str()), head_value(head));
+                }
+                Op::Document(name, document, grew) => {
+                    totals.versions = totals.versions.wrapping_add(*grew);
+                    let mut value = document.version.to_le_bytes().to_vec();
+                    value.extend_from_slice(&document.value);
+                    batch.insert(key(b'd', name), value);
+                }
+                Op::Lease(name, lease) => batch.insert(key(b'e', name), lease_value(lease)),
+                Op::Quarantine(run, reason) => batch.insert(key(b'q', run.as_str()), reason.as_bytes()),
+            }
+        }
+        batch.insert(POSITION, position_value(&self.identity, position, totals));
+        guard(|| self.db.apply_batch(batch))?;
+        self.totals = totals;
+        Ok(())
+    }
+
+    /// Where the events of a run after the sequence number `after` are, in order.
+    pub fn locations(&self, run: &RunId, after: u64) -> Result<Vec<Location>, String> {
+        // The frame that starts before `after` may reach beyond it.
+        let from = match guard(|| self.db.get_lt(location_key(run, after.saturating_add(2))))? {
+            Some((found, _)) if found.starts_with(&location_prefix(run)) => found.to_vec(),
+            _ => location_prefix(run),
+        };
+        let mut locations = Vec::new();
+        for item in self.db.range(from..) {
+            let (found, value) = item.map_err(|cause| cause.to_string())?;
+            if !found.starts_with(&location_prefix(run)) {
+                break;
+            }
+            locations.push(read_location(&value).ok_or("the index has a malformed place")?);
+        }
+        Ok(locations)
+    }
+
+    /// Hands sled's buffers to the system.
+    pub fn flush(&self) -> Result<(), String> {
+        guard(|| self.db.flush()).map(drop)
+    }
+
+    /// A second handle for reading.
+    pub fn reader(&self) -> Self {
+        Self { db: self.db.clone(), identity: self.identity.clone(), totals: self.totals }
+    }
+}
+
+/// Calls sled, which may panic on a damaged file.
+fn guard<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| "sled panicked".to_owned())?.map_err(|cause| cause.to_string())
+}
+
+/// A crash while sled writes a snapshot leaves one that it cannot read back.
+fn remove_stale_snapshots(dir: &Path) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(cause) => return Err(cause),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("snap.") && name.to_string_lossy().ends_with(".generating") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn load(db: &Db, identity: &str) -> Result<(Loaded, Totals), String> {
+    let Some(value) = db.get(POSITION).map_err(|cause| cause.to_string())? else {
+        return if db.is_empty() {
+            Ok((Loaded::default(), Totals::default()))
+        } else {
+            Err("it does not say how far it is complete".to_owned())
+        };
+    };
+    let (found, position, totals) = read_position(&value).ok_or("its position is malformed")?;
+    if found != identity {
+        return Err("it belongs to another journal".to_owned());
+    }
+    let (model, counted) = load_model(db)?;
+    if counted != totals {
+        return Err("its sums do not add up".to_owned());
+    }
+    Ok((Loaded { model, position: Some(position) }, totals))
+}
+
+fn load_model(db: &Db) -> Result<(Model, Totals), String> {
+    let mut model = Model::default();
+    let mut totals = Totals::default();
+    for kind in [b'h', b'd', b'e', b'q'] {
+        for item in db.scan_prefix([kind]) {
+            let (found, value) = item.map_err(|cause| cause.to_string())?;
+            let name = found.get(1..).and_then(|name| String::from_utf8(name.to_vec()).ok());
+            let name = name.ok_or("it has a malformed key")?;
+            read_entry(&mut model, &mut totals, kind, name, &value).ok_or("it has a malformed value")?;
+        }
+    }
+    Ok((model, totals))
+}
+
+fn read_entry(model: &mut Model, totals: &mut Totals, kind: u8, name: String, value: &[u8]) -> Option<()> {
+    let mut cursor = Cursor(value);
+    match kind {
+        b'h' => {
+            let run = RunId(name);
+            let (seq, epoch, chain) = (cursor.u64()?, cursor.u64()?, cursor.array()?);
+            totals.runs += 1;
+            totals.events += seq;
+            let head = RunHead { run: run.clone(), seq, epoch, chain, summary: cursor.0.to_vec() };
+            model.heads.insert(run, head);
+        }
+        b'd' => {
+            let version = cursor.u64()?;
+            totals.versions = totals.versions.wrapping_add(version);
+            model.documents.insert(name, Document { version, value: cursor.0.to_vec() });
+        }
+        b'e' => {
+            let lease = Lease { holder: cursor.text()?, epoch: cursor.u64()?, expires_ms: cursor.u64()? };
+            model.leases.insert(name, lease);
+        }
+        _ => {
+            model.quarantined.insert(RunId(name), String::from_utf8_lossy(value).into_owned());
+        }
+    }
+    Some(())
+}
+
+fn key(kind: u8, name: &str) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+fn location_prefix(run: &RunId) -> Vec<u8> {
+    let mut prefix = key(b'l', run.as_str());
+    // Names have no NUL, so no run's prefix starts another's.
+    prefix.push(0);
+    prefix
+}
+
+fn location_key(run: &RunId, first: u64) -> Vec<u8> {
+    let mut key = location_prefix(run);
+    key.extend_from_slice(&first.to_be_bytes());
+    key
+}
+
+fn numbers(values: &[u64]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn location_value(l: &Location) -> Vec<u8> {
+    numbers(&[l.segment, l.offset, l.bytes, l.first, l.last])
+}
+
+fn read_location(value: &[u8]) -> Option<Location> {
+    let mut cursor = Cursor(value);
+    Some(Location {
+        segment: cursor.u64()?,
+        offset: cursor.u64()?,
+        bytes: cursor.u64()?,
+        first: cursor.u64()?,
+        last: cursor.u64()?,
+    })
+}
+
+fn head_value(head: &RunHead) -> Vec<u8> {
+    let mut value = numbers(&[head.seq, head.epoch]);
+    value.extend_from_slice(&head.chain);
+    value.extend_from_slice(&head.summary);
+    value
+}
+
+fn lease_value(lease: &Lease) -> Vec<u8> {
+    let mut value = u32::try_from(lease.holder.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+    value.extend_from_slice(lease.holder.as_bytes());
+    value.extend_from_slice(&numbers(&[lease.epoch, lease.expires_ms]));
+    value
+}
+
+fn position_value(identity: &str, position: Position, totals: Totals) -> Vec<u8> {
+    let mut value =
+        numbers(&[position.segment, position.offset, position.number, totals.runs, totals.events, totals.versions]);
+    value.extend_from_slice(identity.as_bytes());
+    value
+}
+
+fn read_position(value: &[u8]) -> Option<(String, Position, Totals)> {
+    let mut cursor = Cursor(value);
+    let position = Position { segment: cursor.u64()?, offset: cursor.u64()?, number: cursor.u64()? };
+    let totals = Totals { runs: cursor.u64()?, events: cursor.u64()?, versions: cursor.u64()? };
+    Some((String::from_utf8(cursor.0.to_vec()).ok()?, position, totals))
+}

@@ -1,0 +1,83 @@
+//! Reading a journal from its files alone, beside a process that writes it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use lifeboat_core::ports::{RunHead, StoredEvent};
+use lifeboat_core::{Error, RunId};
+
+use crate::folder::Folder;
+use crate::index::Loaded;
+use crate::model::Model;
+use crate::reader;
+use crate::replay::{Damage, Location, Op, Quarantined, Replay};
+use crate::{open, segment};
+
+/// A journal as it was when it was read.
+#[derive(Debug)]
+pub struct ReadOnly {
+    journal: PathBuf,
+    model: Model,
+    locations: HashMap<RunId, Vec<Location>>,
+    damage: Vec<Damage>,
+    quarantined: Vec<Quarantined>,
+}
+
+/// Reads the journal in a data folder without its lock and without changing anything. A folder that does not exist has
+/// no runs.
+///
+/// # Errors
+/// `LB0605` unknown format, `LB0606` the system refused.
+pub fn read_only(dir: &Path) -> Result<ReadOnly, Error> {
+    let (folder, mut replay) = load(dir)?;
+    let mut locations: HashMap<RunId, Vec<Location>> = HashMap::new();
+    for op in std::mem::take(&mut replay.ops) {
+        if let Op::Run(head, location) = op {
+            locations.entry(head.run).or_default().push(location);
+        }
+    }
+    let quarantined = replay.quarantined();
+    Ok(ReadOnly { journal: folder.journal(), model: replay.model, locations, damage: replay.damage, quarantined })
+}
+
+/// Replays a whole journal in memory.
+pub(crate) fn load(dir: &Path) -> Result<(Folder, Replay), Error> {
+    let folder = Folder::new(dir);
+    folder.identity()?;
+    let segments = segment::list(&folder.journal())?;
+    let replay = open::replay(&folder, &segments, Loaded::default(), None)?;
+    Ok((folder, replay))
+}
+
+impl ReadOnly {
+    /// The heads of all runs, in id order.
+    pub fn list(&self) -> Vec<RunHead> {
+        self.model.heads.values().cloned().collect()
+    }
+
+    /// The head of a run.
+    pub fn head(&self, run: &RunId) -> Option<&RunHead> {
+        self.model.heads.get(run)
+    }
+
+    /// All events of a run, in order. Empty where there is no such run.
+    ///
+    /// # Errors
+    /// `LB0602` its part of the journal is damaged.
+    pub fn read(&self, run: &RunId) -> Result<Vec<StoredEvent>, Error> {
+        self.model.check_quarantine(run)?;
+        let Some(head) = self.model.heads.get(run) else { return Ok(Vec::new()) };
+        let locations = self.locations.get(run).map_or(&[][..], Vec::as_slice);
+        reader::events(&self.journal, run, locations, 0, (head.seq, head.chain))
+    }
+
+    /// Damage found in the journal.
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// Runs that cannot be read.
+    pub fn quarantined(&self) -> &[Quarantined] {
+        &self.quarantined
+    }
+}

@@ -1,0 +1,294 @@
+//! From the journal to heads, documents and leases, with an eye on what is missing.
+//!
+//! Frames are numbered without gaps, and each says which frame was the first of its batch. So damage is told from a torn
+//! tail exactly: frames that are missing before frames of a later batch were acknowledged (damage); frames that are
+//! missing at the end, or before frames of their own, last batch, were not (a crash in the middle of a write).
+
+use std::collections::HashSet;
+
+use lifeboat_core::ports::{Document, Lease, RunHead, chain};
+use lifeboat_core::{Error, RunId};
+
+use crate::errors;
+use crate::frame::{self, Events, Header, Record};
+use crate::model::Model;
+use crate::scan::{Piece, scan};
+use crate::segment;
+
+/// Where the frame of an append is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    /// The segment.
+    pub segment: u64,
+    /// Where the frame starts in it, in bytes.
+    pub offset: u64,
+    /// Bytes of the frame.
+    pub bytes: u64,
+    /// The sequence number of its first event.
+    pub first: u64,
+    /// The sequence number of its last event.
+    pub last: u64,
+}
+
+/// Where a frame is that everything before is known of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The segment.
+    pub segment: u64,
+    /// Where the frame starts in it, in bytes.
+    pub offset: u64,
+    /// The frame's number.
+    pub number: u64,
+}
+
+/// A change of the state, as the index takes it.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    /// A run has more events.
+    Run(RunHead, Location),
+    /// A document has a new value; by how much its version grew.
+    Document(String, Document, u64),
+    /// A lease changed.
+    Lease(String, Lease),
+    /// A run cannot be read.
+    Quarantine(RunId, String),
+}
+
+/// A stretch of the journal that is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Damage {
+    /// The segment's file name.
+    pub segment: String,
+    /// Where it starts in the file, in bytes.
+    pub offset: u64,
+    /// Acknowledged frames (appends, documents, leases) that are lost.
+    pub missing: u64,
+    /// What is wrong.
+    pub reason: String,
+    /// The error `LB0602` for it.
+    pub error: Error,
+}
+
+/// A run that cannot be read, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Quarantined {
+    /// The run.
+    pub run: RunId,
+    /// The reason, for a person.
+    pub reason: String,
+}
+
+/// Bad bytes of which it is not yet known whether anything acknowledged was in them.
+#[derive(Clone, Debug)]
+struct Pending {
+    segment: u64,
+    offset: u64,
+    reason: &'static str,
+    owner: Option<u64>,
+}
+
+/// The journal read so far.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    /// What it says.
+    pub model: Model,
+    /// Changes since they were last taken.
+    pub ops: Vec<Op>,
+    /// The last good frame.
+    pub position: Option<Position>,
+    /// Where the last good frame ends in the last segment; frames go on there.
+    pub end: u64,
+    /// Damage found.
+    pub damage: Vec<Damage>,
+    /// Frames read.
+    pub frames: u64,
+    /// Bytes of the last segment after its last good frame that are no zeros.
+    pub torn: u64,
+    /// Whether the last segment has a good header.
+    pub last_usable: bool,
+    next: u64,
+    pending: Vec<Pending>,
+}
+
+impl Replay {
+    /// Goes on after a position, from the state as it was there. The position's frame is known already.
+    pub fn after(model: Model, position: Option<Position>) -> Self {
+        let next = position.map_or(1, |position| position.number + 1);
+        Self { model, position, next, ..Self::default() }
+    }
+
+    /// The number of the next frame.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Reads one segment. `from` is where to start, after its header if `None`.
+    pub fn segment(&mut self, number: u64, bytes: &[u8], from: Option<u64>, last: bool) {
+        let first = segment::first_frame(bytes, number);
+        self.last_usable = first.is_some();
+        self.end = from.unwrap_or(segment::HEADER);
+        match first {
+            _ if from.is_some() => {}
+            Some(first) if first > self.next => self.lost(number, 0, first, "frames are missing before this segment"),
+            Some(_) => self.pending.clear(),
+            None => self.pending.push(Pending {
+                segment: number,
+                offset: 0,
+                reason: "the segment's header is wrong",
+                owner: None,
+            }),
+        }
+        let start = usize::try_from(self.end).unwrap_or(usize::MAX);
+        let pieces = scan(bytes, start);
+        for (place, piece) in pieces.iter().enumerate() {
+            match piece {
+                Piece::Bad { offset, reason, owner } => {
+                    self.pending.push(Pending { segment: number, offset: *offset as u64, reason, owner: *owner })
+                }
+                Piece::Good { offset, header } => {
+                    let torn = header.number > self.next && last && self.only_batch(pieces.get(place..), header.batch);
+                    if torn {
+                        break;
+                    }
+                    self.good(number, *offset, header, bytes);
+                }
+            }
+        }
+        if last {
+            let used = bytes.len() - bytes.iter().rev().take_while(|byte| **byte == 0).count();
+            self.torn = (used as u64).saturating_sub(self.end);
+            if self.last_usable {
+                self.pending.clear();
+            }
+        }
+    }
+
+    /// Whether the missing frames and all that follow belong to one batch: the last one, which nobody was told of.
+    fn only_batch(&self, rest: Option<&[Piece]>, batch: u64) -> bool {
+        batch <= self.next
+            && rest.unwrap_or_default().iter().all(|piece| match piece {
+                Piece::Good { header, .. } => header.batch == batch,
+                Piece::Bad { .. } => true,
+            })
+    }
+
+    fn good(&mut self, segment: u64, offset: usize, header: &Header, bytes: &[u8]) {
+        if header.number < self.next {
+            // What a failed write left behind in a segment that was given up; the frame was written again later.
+            return;
+        }
+        if header.number > self.next {
+            self.lost(segment, offset as u64, header.number, "frames are missing before this one");
+        } else if let Some(pending) = self.pending.first().cloned() {
+            self.push_damage(pending.segment, pending.offset, 0, pending.reason);
+        }
+        self.pending.clear();
+        self.next = header.number + 1;
+        let length = header.frame_bytes();
+        self.end = offset as u64 + length;
+        self.frames += 1;
+        self.position = Some(Position { segment, offset: offset as u64, number: header.number });
+        let payload =
+            usize::try_from(length).ok().and_then(|length| bytes.get(offset + frame::HEADER..offset + length));
+        match payload.and_then(|payload| frame::decode(header.kind, payload)) {
+            Some(Record::Events(events)) => {
+                let location = Location {
+                    segment,
+                    offset: offset as u64,
+                    bytes: length,
+                    first: events.first,
+                    last: events.last(),
+                };
+                self.events(&events, location);
+            }
+            Some(Record::Document { key, version, value }) => {
+                let before = self.model.documents.get(&key).map_or(0, |document| document.version);
+                let document = Document { version, value };
+                self.model.documents.insert(key.clone(), document.clone());
+                self.ops.push(Op::Document(key, document, version.wrapping_sub(before)));
+            }
+            Some(Record::Lease { name, lease }) => {
+                self.model.leases.insert(name.clone(), lease.clone());
+                self.ops.push(Op::Lease(name, lease));
+            }
+            None => {
+                self.push_damage(segment, offset as u64, 1, "a frame makes no sense though its checksum is good");
+                self.quarantine_owners(&HashSet::from([header.owner]));
+            }
+        }
+    }
+
+    /// Takes the events of a run, if they follow on what is known of it.
+    fn events(&mut self, events: &Events, location: Location) {
+        if self.model.quarantined.contains_key(&events.run) {
+            return;
+        }
+        let (seq, epoch, before) =
+            self.model.heads.get(&events.run).map_or((0, 0, [0; 32]), |head| (head.seq, head.epoch, head.chain));
+        let reason = if events.first != seq + 1 {
+            Some(format!("after event {seq} comes event {}: what was between is lost", events.first))
+        } else if events.before != before || events.events.iter().fold(before, |p, b| chain(&p, b)) != events.after {
+            Some(format!("the chain of digests breaks at event {}", events.first))
+        } else if events.epoch < epoch {
+            Some(format!("event {} was written with epoch {} after epoch {epoch}", events.first, events.epoch))
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            self.quarantine(events.run.clone(), reason);
+            return;
+        }
+        let head = RunHead {
+            run: events.run.clone(),
+            seq: events.last(),
+            epoch: events.epoch,
+            chain: events.after,
+            summary: events.summary.clone(),
+        };
+        self.model.heads.insert(events.run.clone(), head.clone());
+        self.ops.push(Op::Run(head, location));
+    }
+
+    fn quarantine(&mut self, run: RunId, reason: String) {
+        self.model.quarantined.insert(run.clone(), reason.clone());
+        self.ops.push(Op::Quarantine(run, reason));
+    }
+
+    /// Frames up to `found` are missing: names the place, and the runs that are known to be hit.
+    fn lost(&mut self, segment: u64, offset: u64, found: u64, otherwise: &'static str) {
+        let missing = found.saturating_sub(self.next);
+        let place = self.pending.first().cloned();
+        let place = place.map_or((segment, offset, otherwise), |p| (p.segment, p.offset, p.reason));
+        self.push_damage(place.0, place.1, missing, place.2);
+        let owners: HashSet<u64> = self.pending.iter().filter_map(|pending| pending.owner).collect();
+        self.quarantine_owners(&owners);
+        self.pending.clear();
+        self.next = found;
+    }
+
+    fn quarantine_owners(&mut self, owners: &HashSet<u64>) {
+        if owners.is_empty() {
+            return;
+        }
+        let hit = self.model.heads.keys().filter(|run| owners.contains(&frame::owner_of_run(run)));
+        for run in hit.cloned().collect::<Vec<_>>() {
+            self.quarantine(run, "events of it were in a damaged frame".to_owned());
+        }
+    }
+
+    fn push_damage(&mut self, segment: u64, offset: u64, missing: u64, reason: &str) {
+        self.damage.push(Damage {
+            segment: segment::name(segment),
+            offset,
+            missing,
+            reason: reason.to_owned(),
+            error: errors::damaged(segment, offset, reason).with("missing", missing),
+        });
+    }
+
+    /// The runs in quarantine, with those of the past.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        let all = self.model.quarantined.iter();
+        all.map(|(run, reason)| Quarantined { run: run.clone(), reason: reason.clone() }).collect()
+    }
+}
