@@ -1,1 +1,5 @@
+//! The binary.
+
+mod view;
+
 fn main() {}

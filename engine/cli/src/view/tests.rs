@@ -1,0 +1,222 @@
+//! Golden files of every view of two plans. `LIFEBOAT_BLESS=1` writes them anew; look at the difference before you commit.
+
+use std::path::Path;
+
+use lifeboat_core::graph::PlanGraph;
+use lifeboat_core::plan::Plan;
+use serde_json::{Value, json};
+
+/// A step as JSON, with what all steps have.
+fn step(id: &str, kind: &str, effect: &str, after: &[&str], more: Value) -> Value {
+    let retry = json!({"count": 0, "backoff_ms": 1000, "max_ms": 60000, "jitter": true});
+    let policy = json!({"timeout_ms": 600_000, "retry": retry, "in_doubt": "probe"});
+    let mut step = json!({
+        "id": id, "kind": kind, "effect": effect, "args": {}, "after": after, "policy": policy, "compensate": false, "line": 1,
+    });
+    for (name, value) in more.as_object().unwrap() {
+        step[name] = value.clone();
+    }
+    step
+}
+
+fn recovery_steps() -> Value {
+    let caps = json!(["dir", "vault"]);
+    let retry = json!({"count": 3, "backoff_ms": 2000, "max_ms": 60000, "jitter": true});
+    let policy = json!({"timeout_ms": 600_000, "heartbeat_ms": 30000, "retry": retry, "in_doubt": "probe"});
+    json!([
+        step(
+            "take",
+            "snapshot",
+            "reversible",
+            &[],
+            json!({"plugin": "fs", "estimate_ms": 70_000, "capabilities": caps,
+            "policy": policy, "targets": [{"role": "of", "target": "orders"}, {"role": "into", "target": "vault"}]})
+        ),
+        step(
+            "prove",
+            "verify",
+            "read",
+            &["take"],
+            json!({"plugin": "fs", "estimate_ms": 30_000, "capabilities": ["vault"],
+            "targets": [{"role": "from", "target": "vault"}]})
+        ),
+        step(
+            "offsite",
+            "transfer",
+            "reversible",
+            &["take"],
+            json!({"plugin": "fs", "capabilities": ["vault"],
+            "targets": [{"role": "from", "target": "vault"}, {"role": "into", "target": "second"}]})
+        ),
+        step(
+            "rebuild",
+            "restore",
+            "compensatable",
+            &["take", "prove"],
+            json!({"plugin": "fs", "estimate_ms": 145_000,
+            "capabilities": caps, "compensate": true,
+            "targets": [{"role": "from", "target": "vault"}, {"role": "into", "target": "standby"}]})
+        ),
+        step(
+            "smoke",
+            "validate",
+            "read",
+            &["rebuild"],
+            json!({"plugin": "fs", "estimate_ms": 5_000, "capabilities": ["dir"],
+            "targets": [{"role": "target", "target": "standby"}]})
+        ),
+        step(
+            "go",
+            "approve",
+            "read",
+            &["smoke", "offsite"],
+            json!({
+            "approval": {"role": "incident-commander", "quorum": 2, "expires_ms": 1_800_000}})
+        ),
+        step(
+            "cutover",
+            "switch",
+            "irreversible",
+            &["go"],
+            json!({"plugin": "fs", "estimate_ms": 400, "capabilities": ["dir"],
+            "targets": [{"role": "target", "target": "edge"}],
+            "waivers": [{"rule": "LB0301", "reason": "the name server keeps the old record for a day"}]})
+        ),
+    ])
+}
+
+fn target(name: &str, site: Option<&str>) -> Value {
+    json!({"name": name, "plugin": "fs", "site": site, "settings": {"root": format!("/srv/{name}")}})
+}
+
+/// The recovery that the design sketches.
+fn recovery() -> Plan {
+    serde_json::from_value(json!({
+        "format": 1, "runbook": "orders-region-loss", "owner": "sre-orders", "mode": "failover",
+        "description": "Recover the orders service in the DR site when the primary is lost",
+        "objectives": {"rto_ms": 900_000, "rpo_ms": 300_000, "mtpd_ms": 14_400_000},
+        "inputs": {"reason": "storm"},
+        "targets": {"orders": target("orders", Some("primary")), "vault": target("vault", Some("dr")),
+            "second": target("second", Some("cloud")), "standby": target("standby", Some("dr")), "edge": target("edge", None)},
+        "plugins": {"fs": {"version": "0.1.0", "digest": format!("blake3:{}", &"9f3c1a2b4d5e".repeat(6)[..64])}},
+        "steps": recovery_steps(), "on_failure": {"compensate": true}, "max_parallel": 8,
+        "source": "blake3:00",
+    }))
+    .unwrap()
+}
+
+/// A plan of odd names and little else: what has to be escaped, what is missing, two parts that do not hang together.
+fn odd() -> Plan {
+    serde_json::from_value(json!({
+        "format": 1, "runbook": "a \"quoted\" <name> & #hash \\ back", "mode": "drill", "objectives": {}, "targets": {},
+        "plugins": {}, "steps": [
+            step("a<b>&\"c\"#\\", "wait", "read", &[], json!({"wait_ms": 1500})),
+            step("a-name-that-is-much-longer-than-any-box-is-wide", "validate", "read", &["a<b>&\"c\"#\\"], json!({})),
+            step("alone", "approve", "read", &[], json!({"approval": {"role": "sre", "quorum": 1}})),
+        ],
+        "on_failure": {"compensate": false}, "max_parallel": 1, "source": "blake3:00",
+    }))
+    .unwrap()
+}
+
+fn empty() -> Plan {
+    Plan { steps: Vec::new(), ..odd() }
+}
+
+fn golden(name: &str, actual: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/view/golden").join(name);
+    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
+        std::fs::write(&file, actual).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(expected == actual, "{name} differs; LIFEBOAT_BLESS=1 accepts this:\n{actual}");
+}
+
+#[test]
+fn golden_files() {
+    for (name, plan) in [("recovery", recovery()), ("odd", odd())] {
+        let graph = PlanGraph::new(&plan).unwrap();
+        golden(&format!("{name}.txt"), &super::plan_text::render(&plan, &graph, false));
+        golden(&format!("{name}.json"), &super::plan_json::render(&plan, &graph));
+        golden(&format!("{name}.mmd"), &super::plan_mermaid::render(&plan, &graph));
+        golden(&format!("{name}.dot"), &super::plan_dot::render(&plan, &graph));
+        golden(&format!("{name}.svg"), &super::plan_svg::render(&plan, &graph));
+    }
+}
+
+#[test]
+fn colour_adds_nothing_but_colour() {
+    let plan = recovery();
+    let graph = PlanGraph::new(&plan).unwrap();
+    let mut plain = String::new();
+    let coloured = super::plan_text::render(&plan, &graph, true);
+    assert!(coloured.contains("\x1b[1;31m"));
+    for (at, part) in coloured.split('\x1b').enumerate() {
+        plain.push_str(if at == 0 { part } else { part.split_once('m').unwrap().1 });
+    }
+    let strip = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    assert_eq!(strip(&plain), strip(&super::plan_text::render(&plan, &graph, false)));
+}
+
+#[test]
+fn text_stays_within_a_hundred_columns() {
+    for plan in [recovery(), odd(), empty()] {
+        let text = super::plan_text::render(&plan, &PlanGraph::new(&plan).unwrap(), false);
+        assert!(text.lines().all(|line| line.chars().count() <= 100 && line == line.trim_end()), "{text}");
+    }
+}
+
+#[test]
+fn json_reads_back_as_the_same_plan() {
+    let plan = recovery();
+    let graph = PlanGraph::new(&plan).unwrap();
+    let value: Value = serde_json::from_str(&super::plan_json::render(&plan, &graph)).unwrap();
+    let back: Plan = serde_json::from_value(value["plan"].clone()).unwrap();
+    assert_eq!(back, plan);
+    assert_eq!(value["fingerprint"], json!(plan.fingerprint()));
+    assert_eq!(
+        value["critical_path"],
+        json!({"steps": ["take", "prove", "rebuild", "smoke", "go", "cutover"], "expected_ms": 250_400})
+    );
+    assert_eq!(value["point_of_no_return"], json!("cutover"));
+    assert_eq!(
+        value["forecast"],
+        json!({"expected_ms": 250_400, "rto_ms": 900_000, "within_rto": true, "steps": 7, "without_estimate": 2})
+    );
+}
+
+#[test]
+fn forecasts_say_what_they_do_not_know() {
+    let say = |plan: &Plan| super::forecast(plan, &PlanGraph::new(plan).unwrap()).map(|found| found.sentence());
+    let mut plan = recovery();
+    assert_eq!(say(&plan).unwrap(), "4m 10s of 15m RTO; 2 of 7 steps have no estimate");
+    plan.objectives.rto_ms = Some(60_000);
+    assert_eq!(say(&plan).unwrap(), "4m 10s of 1m RTO, which is too long; 2 of 7 steps have no estimate");
+    plan.steps.iter_mut().for_each(|step| step.estimate_ms = None);
+    assert_eq!(say(&plan), None);
+    assert_eq!(say(&empty()), None);
+}
+
+/// No plan is too big or too small for any view: the picture of 1,000 steps is placed wave by wave.
+#[test]
+fn big_and_empty_plans_are_drawn() {
+    let name = |at: usize| format!("s{at}");
+    let steps: Vec<Value> = (0..1_000)
+        .map(|at| {
+            step(
+                &name(at),
+                "validate",
+                "read",
+                &at.checked_sub(10).map(name).iter().map(String::as_str).collect::<Vec<_>>(),
+                json!({}),
+            )
+        })
+        .collect();
+    let big = Plan { steps: serde_json::from_value(json!(steps)).unwrap(), ..odd() };
+    for plan in [big, empty()] {
+        let graph = PlanGraph::new(&plan).unwrap();
+        let picture = super::plan_svg::render(&plan, &graph);
+        assert_eq!(picture.matches("<g ").count(), plan.steps.len());
+        assert_eq!(super::plan_dot::render(&plan, &graph).matches(" -> ").count(), graph.edges().len());
+    }
+}
