@@ -1,0 +1,14 @@
+//! `cargo xtask bench`: the benchmarks by name.
+
+use crate::shell;
+
+/// Runs these benchmarks one after the other, so that they do not disturb each other.
+///
+/// # Errors
+/// A benchmark that is not there, or that failed.
+pub fn run(names: &[&str]) -> Result<(), String> {
+    for name in names {
+        shell::run(&["cargo", "bench", "--quiet", "--locked", "--package", "lifeboat-tests", "--bench", name])?;
+    }
+    Ok(())
+}
