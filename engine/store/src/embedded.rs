@@ -1,5 +1,6 @@
 //! The embedded store: one process, one data folder.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,7 +21,6 @@ use crate::writer::{Command, Queue, Reply, Writer};
 
 /// A store in a folder of this machine. The folder belongs to it until it is dropped; dropping waits for what is under
 /// way.
-#[derive(Debug)]
 pub struct EmbeddedStore {
     reading: Arc<Reading>,
     queue: Arc<Queue>,
@@ -30,7 +30,6 @@ pub struct EmbeddedStore {
 }
 
 /// What reading needs.
-#[derive(Debug)]
 struct Reading {
     journal: PathBuf,
     index: Index,
@@ -73,6 +72,12 @@ impl EmbeddedStore {
         let (reply, answer) = oneshot::channel();
         self.queue.push(command(reply));
         answer.await.unwrap_or_else(|_| Err(StoreError::Indeterminate(errors::closed())))
+    }
+}
+
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedStore").field("journal", &self.reading.journal).finish_non_exhaustive()
     }
 }
 

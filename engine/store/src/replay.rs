@@ -173,8 +173,10 @@ impl Replay {
     }
 
     fn good(&mut self, segment: u64, offset: usize, header: &Header, bytes: &[u8]) {
+        let length = header.frame_bytes();
+        self.end = offset as u64 + length;
         if header.number < self.next {
-            // What a failed write left behind in a segment that was given up; the frame was written again later.
+            // The frame at which the index ends, or what a failed write left behind in a segment that was given up; the frame was written again later.
             return;
         }
         if header.number > self.next {
@@ -184,8 +186,6 @@ impl Replay {
         }
         self.pending.clear();
         self.next = header.number + 1;
-        let length = header.frame_bytes();
-        self.end = offset as u64 + length;
         self.frames += 1;
         self.position = Some(Position { segment, offset: offset as u64, number: header.number });
         let payload =
