@@ -1,0 +1,123 @@
+//! Vaults: a guest says which target and which snapshot; the bulk work is native, in the vault crate.
+
+use std::sync::Arc;
+
+use wasmtime::component::Resource;
+
+use crate::bindings::lifeboat::plugin::types::ErrorKind;
+use crate::bindings::lifeboat::plugin::vault::{CheckReport, Depth, Host, HostRepository, RestoreReport, SnapshotInfo};
+use crate::caps::dir::Directory;
+use crate::fault::{Fault, from_failure, guest_error, refused};
+use crate::guest::Guest;
+use crate::objects::PluginStore;
+use crate::ports::{self, Vault, VaultTarget};
+
+/// An open vault as a guest holds it.
+pub struct Repository(Arc<dyn Vault>);
+
+impl Guest {
+    fn repository(&self, handle: &Resource<Repository>) -> Result<Arc<dyn Vault>, Fault> {
+        Ok(Arc::clone(&self.table.get(handle)?.0))
+    }
+}
+
+fn told(failure: lifeboat_core::Failure) -> Fault {
+    from_failure(failure).into()
+}
+
+fn info(info: ports::SnapshotInfo) -> SnapshotInfo {
+    let ports::SnapshotInfo { id, time_ms, label, tags, files, bytes, bytes_added, parent } = info;
+    SnapshotInfo { id, time_ms, label, tags, files, bytes, bytes_added, parent }
+}
+
+impl Host for Guest {
+    async fn open(&mut self, role: String, create: bool) -> Result<Resource<Repository>, Fault> {
+        self.context.need("vault")?;
+        let bound = self.context.target(&role)?.clone();
+        let name = bound.target.name.clone();
+        let host = Arc::clone(&self.context.host);
+        let Some(secret) = bound.target.secrets.get("password") else {
+            let message = format!("target '{name}' holds a vault, and names no secret for its password");
+            let hint = format!("add to target \"{name}\" in the runbook: password secret=\"NAME\"");
+            return Err(refused(message, Some(hint)).into());
+        };
+        let Some(mode) = self.context.mode else {
+            return Err(refused("no vault can be opened in this call", None).into());
+        };
+        let Some(provider) = host.vault_provider() else {
+            return Err(guest_error(ErrorKind::Permanent, "this engine was put together without vaults").into());
+        };
+        let password = host.secrets.get(secret).map_err(|error| told(error.into()))?;
+        let plugin = host.plugin_for(&bound.target.plugin, self.context.plan.as_deref()).map_err(|e| told(e.into()))?;
+        let store = PluginStore::new(&host, plugin, bound.target, bound.settings, mode).map_err(|e| told(e.into()))?;
+        let target = VaultTarget { name, store: Arc::new(store), password, create };
+        let vault = provider.open(target).await.map_err(told)?;
+        Ok(self.table.push(Repository(vault))?)
+    }
+}
+
+impl HostRepository for Guest {
+    async fn snapshot(
+        &mut self,
+        at: Resource<Repository>,
+        source: Resource<Directory>,
+        label: String,
+        tags: Vec<String>,
+    ) -> Result<SnapshotInfo, Fault> {
+        let (vault, folder) = (self.repository(&at)?, self.directory(&source)?);
+        let display = folder.display.display().to_string();
+        vault.snapshot(folder.dir, display, label, tags, self.voice.clone()).await.map(info).map_err(told)
+    }
+
+    async fn snapshots(&mut self, at: Resource<Repository>, tag: Option<String>) -> Result<Vec<SnapshotInfo>, Fault> {
+        let list = self.repository(&at)?.snapshots(tag).await.map_err(told)?;
+        Ok(list.into_iter().map(info).collect())
+    }
+
+    async fn find(&mut self, at: Resource<Repository>, snapshot: String) -> Result<SnapshotInfo, Fault> {
+        self.repository(&at)?.find(snapshot).await.map(info).map_err(told)
+    }
+
+    async fn check(&mut self, at: Resource<Repository>, snapshot: String, depth: Depth) -> Result<CheckReport, Fault> {
+        let depth = match depth {
+            Depth::Index => ports::Depth::Index,
+            Depth::Data => ports::Depth::Data,
+            Depth::Restore => ports::Depth::Restore,
+        };
+        let report = self.repository(&at)?.check(snapshot, depth, self.voice.clone()).await.map_err(told)?;
+        let ports::CheckReport { files, bytes, problems } = report;
+        Ok(CheckReport { files, bytes, problems })
+    }
+
+    async fn restore(
+        &mut self,
+        at: Resource<Repository>,
+        snapshot: String,
+        into: Resource<Directory>,
+    ) -> Result<RestoreReport, Fault> {
+        let (vault, folder) = (self.repository(&at)?, self.directory(&into)?);
+        folder.need_write()?;
+        let report = vault.restore(snapshot, folder.dir, self.voice.clone()).await.map_err(told)?;
+        Ok(RestoreReport { files: report.files, bytes: report.bytes })
+    }
+
+    async fn copy_to(
+        &mut self,
+        at: Resource<Repository>,
+        snapshot: String,
+        other: Resource<Repository>,
+        tags: Vec<String>,
+    ) -> Result<SnapshotInfo, Fault> {
+        let (from, to) = (self.repository(&at)?, self.repository(&other)?);
+        from.copy_to(snapshot, to, tags, self.voice.clone()).await.map(info).map_err(told)
+    }
+
+    async fn forget(&mut self, at: Resource<Repository>, snapshot: String) -> Result<(), Fault> {
+        self.repository(&at)?.forget(snapshot).await.map_err(told)
+    }
+
+    async fn drop(&mut self, at: Resource<Repository>) -> wasmtime::Result<()> {
+        self.table.delete(at)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! What can be done in a granted folder: plain functions on a handle. Paths were checked by the caller (relative, no `..`);
+//! symbolic links are watched over by cap-std at each step.
+
+use std::io;
+use std::path::{Component, Path};
+
+use cap_std::fs::{Dir, FileType, Metadata};
+use lifeboat_core::ports::AttemptSink;
+use rustix::fs::{RenameFlags, renameat_with};
+
+use crate::bindings::lifeboat::plugin::dir::{Entry, EntryKind};
+use crate::bindings::lifeboat::plugin::types::{Error as GuestError, ErrorKind};
+use crate::bounds::{ENTRIES_MAX, WALK_DEPTH_MAX};
+use crate::fault::{from_io, guest_error, refused};
+use crate::stream::{TEMP_PREFIX, TEMP_SUFFIX, sync_dir};
+
+type Made<T> = Result<T, GuestError>;
+
+fn fail<'a>(what: &'a str, path: &'a str) -> impl Fn(io::Error) -> GuestError + 'a {
+    move |error| from_io(what, path, &error)
+}
+
+fn kind(file_type: FileType) -> EntryKind {
+    if file_type.is_file() {
+        EntryKind::File
+    } else if file_type.is_dir() {
+        EntryKind::Directory
+    } else if file_type.is_symlink() {
+        EntryKind::Symlink
+    } else {
+        EntryKind::Other
+    }
+}
+
+fn entry(name: String, meta: &Metadata) -> Entry {
+    let modified = meta.modified().ok().map(cap_std::time::SystemTime::into_std);
+    let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    Entry {
+        name,
+        kind: kind(meta.file_type()),
+        size: meta.len(),
+        modified_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+fn ours(name: &str) -> bool {
+    name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
+}
+
+/// The entries of one folder, sorted; names that the host made for a moment are left out.
+fn entries(dir: &Dir, path: &str) -> Made<Vec<Entry>> {
+    let mut found = Vec::new();
+    for item in dir.entries().map_err(fail("list", path))? {
+        let item = item.map_err(fail("list", path))?;
+        let name = item.file_name().into_string().map_err(|name| {
+            let name = name.to_string_lossy().into_owned();
+            guest_error(ErrorKind::Permanent, format!("list '{path}': the name '{name}' is not UTF-8"))
+        })?;
+        if ours(&name) {
+            continue;
+        }
+        match item.metadata() {
+            Ok(meta) => found.push(entry(name, &meta)),
+            // It went away while the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(from_io("list", path, &error)),
+        }
+        too_many(found.len(), path)?;
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+fn too_many(count: usize, path: &str) -> Made<()> {
+    if count <= ENTRIES_MAX {
+        return Ok(());
+    }
+    Err(guest_error(ErrorKind::Permanent, format!("list '{path}': more than {ENTRIES_MAX} entries")))
+}
+
+/// The entries of a folder.
+pub fn list(dir: &Dir, path: &str) -> Made<Vec<Entry>> {
+    entries(&open_dir(dir, path)?, path)
+}
+
+/// Everything below that is no folder, by its path from here.
+pub fn walk(dir: &Dir, path: &str, voice: &dyn AttemptSink) -> Made<Vec<Entry>> {
+    let mut found = Vec::new();
+    let mut open = vec![(open_dir(dir, path)?, String::new(), 0)];
+    while let Some((here, prefix, depth)) = open.pop() {
+        if voice.cancelled() {
+            return Err(guest_error(ErrorKind::Cancelled, "the attempt was cancelled during a walk"));
+        }
+        if depth > WALK_DEPTH_MAX {
+            return Err(guest_error(ErrorKind::Permanent, format!("walk '{prefix}': more than {WALK_DEPTH_MAX} deep")));
+        }
+        for mut item in entries(&here, &prefix)? {
+            let name = format!("{prefix}{}", item.name);
+            if item.kind == EntryKind::Directory {
+                let below = here.open_dir(&item.name).map_err(fail("walk", &name))?;
+                open.push((below, format!("{name}/"), depth + 1));
+            } else {
+                item.name = name;
+                found.push(item);
+            }
+        }
+        too_many(found.len() + open.len(), path)?;
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// What is there under that name; a link is not followed.
+pub fn stat(dir: &Dir, path: &str) -> Made<Entry> {
+    let meta = dir.symlink_metadata(path).map_err(fail("look at", path))?;
+    Ok(entry(path.to_owned(), &meta))
+}
+
+/// A folder below.
+pub fn open_dir(dir: &Dir, path: &str) -> Made<Dir> {
+    dir.open_dir(path).map_err(fail("open folder", path))
+}
+
+/// The folder that holds the path, and the name in it.
+pub fn parent(dir: &Dir, path: &str) -> Made<(Dir, String)> {
+    let whole = Path::new(path);
+    let Some(name) = whole.file_name().and_then(|name| name.to_str()) else {
+        return Err(guest_error(ErrorKind::Permanent, format!("'{path}' names the folder itself")));
+    };
+    let above = whole.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = dir.open_dir(above).map_err(fail("open the folder of", path))?;
+    Ok((folder, name.to_owned()))
+}
+
+/// Makes the folder and those above it.
+pub fn create_dir_all(dir: &Dir, path: &str) -> Made<()> {
+    if path == "." {
+        return Ok(());
+    }
+    dir.create_dir_all(path).map_err(fail("make folder", path))?;
+    let (above, _) = parent(dir, path)?;
+    sync_dir(&above).map_err(fail("make folder", path))
+}
+
+/// Removes a file or a link.
+pub fn remove_file(dir: &Dir, path: &str) -> Made<()> {
+    dir.remove_file(path).map_err(fail("remove", path))
+}
+
+/// Removes a folder with all that is below it.
+pub fn remove_dir_all(dir: &Dir, path: &str) -> Made<()> {
+    if path == "." {
+        // The root itself stays: its handle is what everything is relative to.
+        for item in entries(dir, path)? {
+            if item.kind == EntryKind::Directory {
+                dir.remove_dir_all(&item.name).map_err(fail("remove", &item.name))?;
+            } else {
+                dir.remove_file(&item.name).map_err(fail("remove", &item.name))?;
+            }
+        }
+        return Ok(());
+    }
+    dir.remove_dir_all(path).map_err(fail("remove", path))
+}
+
+/// Renames, durably.
+pub fn rename(dir: &Dir, from: &str, to: &str) -> Made<()> {
+    let (source, source_name) = parent(dir, from)?;
+    let (target, target_name) = parent(dir, to)?;
+    source.rename(&source_name, &target, &target_name).map_err(fail("rename", from))?;
+    sync_dir(&target).map_err(fail("rename", to))?;
+    sync_dir(&source).map_err(fail("rename", from))
+}
+
+/// Swaps two names at once, durably.
+pub fn exchange(dir: &Dir, a: &str, b: &str) -> Made<()> {
+    let (one, one_name) = parent(dir, a)?;
+    let (other, other_name) = parent(dir, b)?;
+    renameat_with(&one, &one_name, &other, &other_name, RenameFlags::EXCHANGE)
+        .map_err(|error| from_io("exchange", a, &error.into()))?;
+    sync_dir(&one).map_err(fail("exchange", a))?;
+    sync_dir(&other).map_err(fail("exchange", b))
+}
+
+/// Makes a link that stays inside.
+pub fn symlink(dir: &Dir, to: &str, path: &str) -> Made<()> {
+    let mut depth = Path::new(path).components().count() - 1;
+    for part in Path::new(to).components() {
+        depth = match part {
+            Component::Normal(_) => depth + 1,
+            Component::CurDir => depth,
+            Component::ParentDir if depth > 0 => depth - 1,
+            _ => {
+                let message = format!(
+                    "link '{path}' to '{}': it would lead out of the granted folder",
+                    crate::fault::cut(to.into())
+                );
+                return Err(refused(message, Some("use a relative path that stays inside the target's root".into())));
+            }
+        };
+    }
+    dir.symlink(to, path).map_err(fail("link", path))?;
+    let (above, _) = parent(dir, path)?;
+    sync_dir(&above).map_err(fail("link", path))
+}
+
+/// Where a link points to, as it is written.
+pub fn read_link(dir: &Dir, path: &str) -> Made<String> {
+    let to = dir.read_link_contents(path).map_err(fail("read link", path))?;
+    to.into_os_string().into_string().map_err(|to| {
+        let to = to.to_string_lossy().into_owned();
+        guest_error(ErrorKind::Permanent, format!("read link '{path}': '{to}' is not UTF-8"))
+    })
+}

@@ -1,0 +1,225 @@
+//! A target as a place for objects. Each call is one bounded call of a fresh guest; the bytes stay in the host: a reader is
+//! lent to the guest, or taken back from it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lifeboat_core::plan::{Mode, Target};
+use lifeboat_core::ports::BoxFuture;
+use lifeboat_core::{Code, Error, Failure, FailureKind};
+use serde_json::Value;
+use wasmtime::Store;
+use wasmtime::component::{Instance, Resource};
+
+use crate::bindings::exports::lifeboat::plugin::store::{Guest as StoreExport, GuestIndices};
+use crate::bindings::lifeboat::plugin::types::{Error as GuestError, ErrorKind, Target as GuestTarget};
+use crate::bounds::{OBJECT_BYTES_MAX, STORE_CALL_MS_MAX};
+use crate::fault::to_failure;
+use crate::guest::{Body, Bound, Call, Context, Guest};
+use crate::host::Inner;
+use crate::plugin::Loaded;
+use crate::ports::{Object, ObjectStore};
+use crate::stream::{Reader, Source};
+use crate::voice::Quiet;
+
+/// The role of the one target in calls of `store`.
+const ROLE: &str = "self";
+/// What calls of `store` may use.
+const CAPABILITIES: [&str; 2] = ["bytes", "dir"];
+
+/// A target, seen through the `store` export of its plugin.
+pub struct PluginStore {
+    host: Arc<Inner>,
+    plugin: Arc<Loaded>,
+    indices: GuestIndices,
+    bound: Bound,
+    mode: Mode,
+}
+
+type Told<T> = Result<T, GuestError>;
+
+impl PluginStore {
+    /// A place for objects at that target.
+    pub(crate) fn new(
+        host: &Arc<Inner>,
+        plugin: Arc<Loaded>,
+        target: Target,
+        settings: Value,
+        mode: Mode,
+    ) -> Result<Self, Error> {
+        let Some(indices) = plugin.store.clone() else {
+            let name = &target.name;
+            return Err(Error::new(
+                "LB0703",
+                format!("target '{name}' can't hold a vault: plugin '{}' has no store", target.plugin),
+            )
+            .hint("use a target whose plugin exports `store`: `lifeboat plugin ls` shows which do"));
+        };
+        let bound = Bound { role: ROLE.to_owned(), target, settings };
+        Ok(Self { host: Arc::clone(host), plugin, indices, bound, mode })
+    }
+
+    fn at(&self) -> GuestTarget {
+        GuestTarget {
+            role: ROLE.to_owned(),
+            name: self.bound.target.name.clone(),
+            settings: self.bound.settings.to_string(),
+        }
+    }
+
+    async fn call<R: Send + 'static>(&self, body: impl Body<Told<R>>) -> Result<R, Failure> {
+        let call = Call {
+            plugin: Arc::clone(&self.plugin),
+            context: Context {
+                host: Arc::clone(&self.host),
+                plugin: self.bound.target.plugin.clone(),
+                mode: Some(self.mode),
+                kind: None,
+                capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+                targets: vec![self.bound.clone()],
+                plan: None,
+            },
+            sink: Arc::new(Quiet),
+            limit: Duration::from_millis(STORE_CALL_MS_MAX),
+            gate: Arc::clone(&self.host.stores),
+        };
+        match call.run(body).await {
+            Ok(result) => result.map_err(to_failure),
+            Err(ended) => {
+                let broken = ended.explain();
+                let message =
+                    format!("the store of plugin '{}' was stopped: {}", self.bound.target.plugin, broken.message);
+                Err(Failure { kind: FailureKind::Sandbox, code: Some(Code::new(broken.code)), message, hint: None })
+            }
+        }
+    }
+}
+
+fn export(indices: &GuestIndices, store: &mut Store<Guest>, instance: &Instance) -> wasmtime::Result<StoreExport> {
+    indices.load(store, instance)
+}
+
+/// Moves bytes of the host into a guest's hands. With [`take_back`], the only way a handle comes or goes: an index into one
+/// store's table means something else in another's, so values move, and handles never do.
+fn lend(store: &mut Store<Guest>, source: Source) -> wasmtime::Result<Resource<Reader>> {
+    Ok(store.data_mut().table.push(Reader(Some(source)))?)
+}
+
+/// Takes the reader that a guest gave out of its table.
+fn take_back(store: &mut Store<Guest>, reader: Resource<Reader>) -> wasmtime::Result<Source> {
+    let reader = store.data_mut().table.delete(reader)?;
+    reader.0.ok_or_else(|| wasmtime::format_err!("it gave a reader that broke earlier"))
+}
+
+fn read_all(mut source: Source) -> Told<Bytes> {
+    if let Source::Memory(data) = source {
+        return Ok(data);
+    }
+    let left = source.left();
+    if left > OBJECT_BYTES_MAX {
+        let message = format!("an object of {left} bytes; the limit is {OBJECT_BYTES_MAX}");
+        return Err(crate::fault::guest_error(ErrorKind::Permanent, message));
+    }
+    let mut data = vec![0; usize::try_from(left).unwrap_or(0)];
+    let count = source.read(&mut data).map_err(|error| crate::fault::from_io("read", "an object", &error))?;
+    data.truncate(count);
+    Ok(Bytes::from(data))
+}
+
+impl ObjectStore for PluginStore {
+    fn location(&self) -> String {
+        let root = self.bound.settings.get("root").and_then(Value::as_str).map(PathBuf::from);
+        let place = root.map_or_else(|| self.bound.target.name.clone(), |root| root.display().to_string());
+        format!("{}:{place}", self.bound.target.plugin)
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<Object>, Failure>> {
+        let (at, indices, prefix) = (self.at(), self.indices.clone(), prefix.to_owned());
+        Box::pin(async move {
+            let found = self
+                .call(move |store, instance| {
+                    Box::pin(async move {
+                        let export = export(&indices, store, instance)?;
+                        export.call_list(store, &at, &prefix).await
+                    })
+                })
+                .await?;
+            Ok(found.into_iter().map(|object| Object { key: object.key, size: object.size }).collect())
+        })
+    }
+
+    fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Object>, Failure>> {
+        let (at, indices, key) = (self.at(), self.indices.clone(), key.to_owned());
+        Box::pin(async move {
+            self.call(move |store, instance| {
+                Box::pin(async move {
+                    let export = export(&indices, store, instance)?;
+                    Ok(match export.call_head(store, &at, &key).await? {
+                        Ok(object) => Ok(Some(Object { key: object.key, size: object.size })),
+                        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+                        Err(error) => Err(error),
+                    })
+                })
+            })
+            .await
+        })
+    }
+
+    fn get<'a>(&'a self, key: &'a str, offset: u64, len: Option<u64>) -> BoxFuture<'a, Result<Bytes, Failure>> {
+        let (at, indices, key) = (self.at(), self.indices.clone(), key.to_owned());
+        Box::pin(async move {
+            self.call(move |store, instance| {
+                Box::pin(async move {
+                    let export = export(&indices, store, instance)?;
+                    match export.call_get(&mut *store, &at, &key, offset, len).await? {
+                        Ok(reader) => {
+                            let source = take_back(store, reader)?;
+                            Ok(tokio::task::spawn_blocking(move || read_all(source)).await?)
+                        }
+                        Err(error) => Ok(Err(error)),
+                    }
+                })
+            })
+            .await
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<(), Failure>> {
+        let (at, indices, key) = (self.at(), self.indices.clone(), key.to_owned());
+        Box::pin(async move {
+            let size = data.len() as u64;
+            self.call(move |store, instance| {
+                Box::pin(async move {
+                    let export = export(&indices, store, instance)?;
+                    let reader = lend(store, Source::Memory(data))?;
+                    let borrowed = Resource::new_borrow(reader.rep());
+                    let answer = export.call_put(&mut *store, &at, &key, borrowed).await?;
+                    take_back(store, reader)?;
+                    Ok(answer.and_then(|pumped| {
+                        if pumped.bytes == size {
+                            return Ok(());
+                        }
+                        let message = format!("put '{key}': {} of {size} bytes were stored", pumped.bytes);
+                        Err(crate::fault::guest_error(ErrorKind::Permanent, message))
+                    }))
+                })
+            })
+            .await
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+        let (at, indices, key) = (self.at(), self.indices.clone(), key.to_owned());
+        Box::pin(async move {
+            self.call(move |store, instance| {
+                Box::pin(async move {
+                    let export = export(&indices, store, instance)?;
+                    export.call_delete(store, &at, &key).await
+                })
+            })
+            .await
+        })
+    }
+}

@@ -1,0 +1,334 @@
+//! Readers and writers: bytes that stay in the host. A guest holds a handle and says where they go; they move at native
+//! speed, hashed on the way, and stop soon after the call they belong to has ended.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use bytes::Bytes;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use lifeboat_core::ports::AttemptSink;
+
+use crate::bindings::lifeboat::plugin::bytes::Pumped;
+use crate::bindings::lifeboat::plugin::types::{Error as GuestError, ErrorKind};
+use crate::fault::{from_io, guest_error};
+
+/// Bytes moved at once. Larger buffers measured no faster.
+const CHUNK: usize = 1024 * 1024;
+/// From this size on, one thread reads and hashes while another writes.
+const TWO_THREADS: u64 = 8 * 1024 * 1024;
+/// Buffers under way between the two.
+const BUFFERS: usize = 4;
+
+/// The beginning of temporary names that the host makes; listings leave them out.
+pub const TEMP_PREFIX: &str = ".lifeboat-";
+/// The end of temporary names that the host makes.
+pub const TEMP_SUFFIX: &str = ".tmp";
+
+/// A reader as a guest holds it. The source is taken out while a thread works on it.
+pub struct Reader(pub Option<Source>);
+
+/// A writer as a guest holds it. The sink is taken out while a thread works on it.
+pub struct Writer(pub Option<FileSink>);
+
+/// Where bytes come from.
+pub enum Source {
+    /// A file, from its current position on.
+    File {
+        /// The file.
+        file: File,
+        /// Bytes left to read.
+        left: u64,
+    },
+    /// Bytes in memory.
+    Memory(Bytes),
+}
+
+impl Source {
+    /// A part of a regular file below the folder. Pipes and devices are refused: opening one could block for ever.
+    pub fn open(dir: &Dir, path: &str, offset: u64, len: Option<u64>) -> Result<Self, GuestError> {
+        let fail = |error: io::Error| from_io("open", path, &error);
+        let mut options = OpenOptions::new();
+        let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+        options.read(true).custom_flags(nonblock);
+        let mut file = dir.open_with(path, &options).map_err(fail)?.into_std();
+        let meta = file.metadata().map_err(fail)?;
+        if !meta.is_file() {
+            return Err(guest_error(ErrorKind::Permanent, format!("open '{path}': it is no regular file")));
+        }
+        if offset > 0 {
+            file.seek(SeekFrom::Start(offset)).map_err(fail)?;
+        }
+        let rest = meta.len().saturating_sub(offset);
+        Ok(Source::File { file, left: len.map_or(rest, |len| len.min(rest)) })
+    }
+
+    /// Bytes left.
+    pub fn left(&self) -> u64 {
+        match self {
+            Source::File { left, .. } => *left,
+            Source::Memory(data) => data.len() as u64,
+        }
+    }
+
+    /// Reads at most as many bytes as the buffer has; 0 at the end.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Source::File { file, left } => {
+                let want = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+                let Some(part) = buffer.get_mut(..want) else { return Ok(0) };
+                let mut count = 0;
+                while let Some(rest) = part.get_mut(count..).filter(|rest| !rest.is_empty()) {
+                    match file.read(rest) {
+                        Ok(0) => break,
+                        Ok(n) => count += n,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                *left -= count as u64;
+                Ok(count)
+            }
+            Source::Memory(data) => {
+                let part = data.split_to(data.len().min(buffer.len()));
+                if let Some(front) = buffer.get_mut(..part.len()) {
+                    front.copy_from_slice(&part);
+                }
+                Ok(part.len())
+            }
+        }
+    }
+}
+
+/// A file that comes into being under a temporary name. Dropped before its commit, it leaves nothing behind.
+pub struct FileSink {
+    dir: Dir,
+    temp: String,
+    name: String,
+    overwrite: bool,
+    file: File,
+    hasher: blake3::Hasher,
+    bytes: u64,
+    committed: bool,
+}
+
+impl FileSink {
+    /// A new file beside where it will be. `dir` is the folder that will hold it, `name` a single name.
+    pub fn create(dir: Dir, name: &str, overwrite: bool) -> Result<Self, GuestError> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        if !overwrite && dir.symlink_metadata(name).is_ok() {
+            return Err(guest_error(ErrorKind::AlreadyExists, format!("write '{name}': there is one already")));
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        loop {
+            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let pid = std::process::id();
+            let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+            let temp = format!("{TEMP_PREFIX}{pid:x}-{nanos:x}-{number:x}{TEMP_SUFFIX}");
+            match dir.open_with(&temp, &options) {
+                Ok(file) => {
+                    return Ok(Self {
+                        dir,
+                        temp,
+                        name: name.to_owned(),
+                        overwrite,
+                        file: file.into_std(),
+                        hasher: blake3::Hasher::new(),
+                        bytes: 0,
+                        committed: false,
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(from_io("write", name, &error)),
+            }
+        }
+    }
+
+    fn write_all(&mut self, data: &[u8]) -> Result<(), GuestError> {
+        if self.committed {
+            return Err(guest_error(ErrorKind::Permanent, format!("write '{}': it is committed already", self.name)));
+        }
+        self.file.write_all(data).map_err(|error| from_io("write", &self.name, &error))?;
+        self.bytes += data.len() as u64;
+        Ok(())
+    }
+
+    /// Writes and hashes.
+    pub fn write(&mut self, data: &[u8]) -> Result<(), GuestError> {
+        self.write_all(data)?;
+        self.hasher.update(data);
+        Ok(())
+    }
+
+    /// Makes it durable, then visible, then makes that durable.
+    pub fn commit(&mut self) -> Result<Pumped, GuestError> {
+        use rustix::fs::{RenameFlags, renameat_with};
+        let fail = |error: io::Error| from_io("write", &self.name, &error);
+        if !self.committed {
+            self.file.sync_all().map_err(fail)?;
+            if self.overwrite {
+                self.dir.rename(&self.temp, &self.dir, &self.name).map_err(fail)?;
+            } else {
+                renameat_with(&self.dir, &self.temp, &self.dir, &self.name, RenameFlags::NOREPLACE)
+                    .map_err(|error| fail(error.into()))?;
+            }
+            self.committed = true;
+            sync_dir(&self.dir).map_err(fail)?;
+        }
+        Ok(Pumped { bytes: self.bytes, digest: digest_text(&self.hasher) })
+    }
+}
+
+impl Drop for FileSink {
+    fn drop(&mut self) {
+        if !self.committed
+            && let Err(error) = self.dir.remove_file(&self.temp)
+        {
+            tracing::warn!(%error, name = %self.temp, "a temporary file stays behind");
+        }
+    }
+}
+
+/// Makes the entries of a folder durable.
+pub fn sync_dir(dir: &Dir) -> io::Result<()> {
+    dir.open(".")?.into_std().sync_all()
+}
+
+fn digest_text(hasher: &blake3::Hasher) -> String {
+    format!("blake3:{}", hasher.finalize().to_hex())
+}
+
+/// Moves all that is left of the source into the sink (or nowhere), hashing it.
+pub fn pump(source: &mut Source, sink: Option<&mut FileSink>, voice: &dyn AttemptSink) -> Result<Pumped, GuestError> {
+    let total = source.left();
+    let mut hasher = blake3::Hasher::new();
+    let mut reader = Feed { source, hasher: &mut hasher };
+    let bytes = match sink {
+        None => {
+            let mut buffer = vec![0; chunk_for(total)];
+            let mut report = Report { done: 0, total, voice };
+            loop {
+                match reader.next(&mut buffer)? {
+                    0 => break report.done,
+                    count => report.moved(count)?,
+                }
+            }
+        }
+        Some(sink) => {
+            let fresh = sink.bytes == 0;
+            let bytes = if total < TWO_THREADS {
+                pump_here(&mut reader, sink, fresh, total, voice)?
+            } else {
+                pump_beside(&mut reader, sink, fresh, total, voice)?
+            };
+            if fresh {
+                // The same bytes: their digest is known, and hashing them twice would halve the speed.
+                sink.hasher = hasher.clone();
+            }
+            bytes
+        }
+    };
+    Ok(Pumped { bytes, digest: digest_text(&hasher) })
+}
+
+fn chunk_for(total: u64) -> usize {
+    usize::try_from(total).unwrap_or(CHUNK).clamp(4096, CHUNK)
+}
+
+struct Feed<'a> {
+    source: &'a mut Source,
+    hasher: &'a mut blake3::Hasher,
+}
+
+impl Feed<'_> {
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize, GuestError> {
+        let count = self.source.read(buffer).map_err(|error| from_io("read", "a file", &error))?;
+        self.hasher.update(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+struct Report<'a> {
+    done: u64,
+    total: u64,
+    voice: &'a dyn AttemptSink,
+}
+
+impl Report<'_> {
+    fn moved(&mut self, count: usize) -> Result<(), GuestError> {
+        self.done += count as u64;
+        if self.voice.cancelled() {
+            return Err(guest_error(ErrorKind::Cancelled, "the attempt was cancelled while bytes were moved"));
+        }
+        // Small moves are over before anybody could look; the plugin reports those in its own units.
+        if self.total >= TWO_THREADS {
+            self.voice.progress(self.done, Some(self.total), "bytes", "");
+        }
+        Ok(())
+    }
+}
+
+fn put(sink: &mut FileSink, data: &[u8], fresh: bool) -> Result<(), GuestError> {
+    if fresh { sink.write_all(data) } else { sink.write(data) }
+}
+
+fn pump_here(
+    reader: &mut Feed<'_>,
+    sink: &mut FileSink,
+    fresh: bool,
+    total: u64,
+    voice: &dyn AttemptSink,
+) -> Result<u64, GuestError> {
+    let mut buffer = vec![0; chunk_for(total)];
+    let mut report = Report { done: 0, total, voice };
+    loop {
+        let count = reader.next(&mut buffer)?;
+        if count == 0 {
+            return Ok(report.done);
+        }
+        put(sink, buffer.get(..count).unwrap_or_default(), fresh)?;
+        report.moved(count)?;
+    }
+}
+
+/// One thread reads and hashes, this one writes. Buffers go round between them.
+fn pump_beside(
+    reader: &mut Feed<'_>,
+    sink: &mut FileSink,
+    fresh: bool,
+    total: u64,
+    voice: &dyn AttemptSink,
+) -> Result<u64, GuestError> {
+    let (full, filled) = mpsc::sync_channel::<(Vec<u8>, usize)>(BUFFERS);
+    let (back, empty) = mpsc::channel::<Vec<u8>>();
+    for _ in 0..BUFFERS {
+        // Cannot fail: the receiver lives in this function.
+        let _ = back.send(vec![0; CHUNK]);
+    }
+    std::thread::scope(|scope| {
+        let feeding = scope.spawn(move || -> Result<(), GuestError> {
+            while let Ok(mut buffer) = empty.recv() {
+                let count = reader.next(&mut buffer)?;
+                // The writer gave up: its error is the one that counts.
+                if count == 0 || full.send((buffer, count)).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        let mut report = Report { done: 0, total, voice };
+        let mut written = Ok(());
+        for (buffer, count) in filled {
+            written = put(sink, buffer.get(..count).unwrap_or_default(), fresh).and_then(|()| report.moved(count));
+            if written.is_err() {
+                break;
+            }
+            let _ = back.send(buffer);
+        }
+        drop(back);
+        let fed = feeding.join().unwrap_or_else(|_| Err(guest_error(ErrorKind::Permanent, "the reading thread died")));
+        written.and(fed).map(|()| report.done)
+    })
+}
