@@ -26,6 +26,16 @@ struct Graph {
 #[derive(Deserialize)]
 struct Licences {
     allow: Vec<String>,
+    #[serde(default)]
+    exceptions: Vec<Exception>,
+}
+
+/// Licences that one crate may have besides.
+#[derive(Deserialize)]
+struct Exception {
+    #[serde(rename = "crate")]
+    name: String,
+    allow: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +96,7 @@ pub fn run() -> Result<(), String> {
         std::fs::read_to_string(shell::root().join("deny.toml")).map_err(|error| format!("deny.toml: {error}"))?;
     let rules: Rules = toml::from_str(&text).map_err(|error| format!("deny.toml: {error}"))?;
     let packages = packages(&rules.graph.targets)?;
-    let mut wrong = licences(&packages, &rules.licenses.allow);
+    let mut wrong = licences(&packages, &rules.licenses);
     wrong.extend(bans(&packages, &rules.bans));
     for ignored in rules.advisories.ignore.iter().filter(|ignored| ignored.reason.trim().is_empty()) {
         wrong.push(format!("advisory {} is ignored without a reason", ignored.id));
@@ -120,11 +130,14 @@ fn packages(targets: &[String]) -> Result<Vec<Package>, String> {
     Ok(metadata.packages.into_iter().filter(|package| used.contains(package.id.as_str())).collect())
 }
 
-fn licences(packages: &[Package], allowed: &[String]) -> Vec<String> {
+fn licences(packages: &[Package], rules: &Licences) -> Vec<String> {
     let mut wrong = Vec::new();
     for package in packages {
         let name = format!("{}@{}", package.name, package.version);
-        match package.license.as_deref().map(|expression| (expression, spdx::satisfied(expression, allowed))) {
+        let own = rules.exceptions.iter().filter(|exception| exception.name == package.name);
+        let allowed: Vec<String> =
+            rules.allow.iter().chain(own.flat_map(|exception| &exception.allow)).cloned().collect();
+        match package.license.as_deref().map(|expression| (expression, spdx::satisfied(expression, &allowed))) {
             Some((_, Ok(true))) => {}
             Some((expression, Ok(false))) => wrong.push(format!("{name}: licence '{expression}' is not allowed")),
             Some((_, Err(error))) => wrong.push(format!("{name}: {error}")),
@@ -184,11 +197,15 @@ mod tests {
 
     #[test]
     fn licences_have_to_be_named_and_allowed() {
-        let tree = [package("a", "1.0.0", Some("MIT")), package("b", "1.0.0", Some("X")), package("c", "1.0.0", None)];
-        assert_eq!(
-            licences(&tree, &["MIT".to_owned()]),
-            ["b@1.0.0: licence 'X' is not allowed", "c@1.0.0 names no licence"]
-        );
+        let tree = [
+            package("a", "1.0.0", Some("MIT")),
+            package("b", "1.0.0", Some("X")),
+            package("c", "1.0.0", None),
+            package("d", "1.0.0", Some("X")),
+        ];
+        let exceptions = vec![Exception { name: "d".into(), allow: vec!["X".into()] }];
+        let rules = Licences { allow: vec!["MIT".into()], exceptions };
+        assert_eq!(licences(&tree, &rules), ["b@1.0.0: licence 'X' is not allowed", "c@1.0.0 names no licence"]);
     }
 
     #[test]
