@@ -209,13 +209,7 @@ fn tree(dir: &Directory, path: &str, expected: &str) -> Verdict {
     Ok(differs(&digest(&from_list(lines.as_bytes()))?.digest, expected))
 }
 
-fn sqlite(
-    dir: &Directory,
-    path: &str,
-    query: Option<&str>,
-    equals: Option<&Scalar>,
-    min: Option<f64>,
-) -> Verdict {
+fn sqlite(dir: &Directory, path: &str, query: Option<&str>, equals: Option<&Scalar>, min: Option<f64>) -> Verdict {
     let complaints: Vec<String> =
         query_sqlite(dir, path, "PRAGMA integrity_check")?.into_iter().flatten().filter(|line| line != "ok").collect();
     if let Some(first) = complaints.first() {
@@ -232,8 +226,52 @@ fn sqlite(
         return Ok(Some(format!("the query gives '{found}', expected '{expected}'")));
     }
     match (min, found.parse::<f64>()) {
-        (Some(min), Ok(number)) if number < min => Ok(Some(format!("the query gives {number}, expected at least {min}"))),
+        (Some(min), Ok(number)) if number < min => {
+            Ok(Some(format!("the query gives {number}, expected at least {min}")))
+        }
         (Some(_), Err(_)) => Ok(Some(format!("the query gives '{found}', which is no number"))),
         _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Expectation, Scalar, range};
+
+    fn read(json: &str) -> Result<Expectation, String> {
+        lifeboat_sdk::serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn expectations_are_read_by_kind() {
+        for (json, words) in [
+            (r#"{"kind":"file","path":"a","min_size":1,"digest":"blake3:00"}"#, "file a"),
+            (r#"{"kind":"directory","path":"d","min_files":3}"#, "directory d"),
+            (r#"{"kind":"absent","path":"lock"}"#, "absent lock"),
+            (r#"{"kind":"sqlite","path":"o.db","query":"select 1","equals":1,"min":0.5}"#, "sqlite o.db (select 1)"),
+            (r#"{"kind":"tree","digest":"blake3:00"}"#, "tree ."),
+            (r#"{"kind":"count","path":"d","max":9}"#, "count d"),
+        ] {
+            assert_eq!(read(json).map(|expectation| expectation.words()), Ok(words.to_owned()));
+        }
+        assert!(read(r#"{"kind":"absent","path":"a","digest":"x"}"#).is_err());
+        assert!(read(r#"{"kind":"fiel","path":"a"}"#).is_err_and(|error| error.contains("fiel")));
+        assert!(read(r#"{"kind":"file"}"#).is_err_and(|error| error.contains("path")));
+    }
+
+    #[test]
+    fn scalars_compare_as_a_database_writes_them() {
+        let text = |json: &str| lifeboat_sdk::serde_json::from_str::<Scalar>(json).map(|scalar| scalar.text()).ok();
+        assert_eq!(text("42").as_deref(), Some("42"));
+        assert_eq!(text("true").as_deref(), Some("1"));
+        assert_eq!(text("2.5").as_deref(), Some("2.5"));
+        assert_eq!(text("\"ok\"").as_deref(), Some("ok"));
+    }
+
+    #[test]
+    fn ranges_name_the_bound_that_is_broken() {
+        assert_eq!(range("files", 3, Some(3), Some(3)), None);
+        assert_eq!(range("files", 2, Some(3), None).as_deref(), Some("2 files, expected at least 3"));
+        assert_eq!(range("bytes", 4, None, Some(3)).as_deref(), Some("4 bytes, expected at most 3"));
     }
 }

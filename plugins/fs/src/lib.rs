@@ -1,7 +1,7 @@
 //! The plugin `fs`: folders of this machine.
 //!
-//! It carries out all six kinds of step, and a folder can hold a vault (`store`). The bulk work is the host's: the guest
-//! names folders, vaults and snapshots, and no file's bytes pass through its memory.
+//! It carries out all six kinds of step, and a folder can hold a vault (`store`). The bulk work is the host's: the
+//! guest names folders, vaults and snapshots, and no file's bytes pass through its memory.
 
 mod expect;
 mod link;
@@ -44,6 +44,13 @@ lifeboat_sdk::plugin! {
     name: "fs",
     summary: "Folders on this machine",
     settings: Settings,
-    steps: [snapshot::Snapshot, verify::Verify, transfer::Transfer, restore::Restore, validate::Validate, switch::Switch],
+    steps: [
+        snapshot::Snapshot,
+        verify::Verify,
+        transfer::Transfer,
+        restore::Restore,
+        validate::Validate,
+        switch::Switch,
+    ],
     store: store::Objects,
 }

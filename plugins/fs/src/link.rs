@@ -1,5 +1,6 @@
-//! The switch by a symbolic link. A new link is made beside the old one and renamed over it: there is no moment without a
-//! link. What the link led to before is a checkpoint, durable before the rename, so that an undo knows it after any crash.
+//! The switch by a symbolic link. A new link is made beside the old one and renamed over it: there is no moment without
+//! a link. What the link led to before is a checkpoint, durable before the rename, so that an undo knows it after any
+//! crash.
 
 use lifeboat_sdk::host::EntryKind;
 use lifeboat_sdk::prelude::*;
@@ -100,7 +101,8 @@ pub fn probe(ctx: &Context<Settings>, dir: &Directory, link: &str, to: &str) -> 
     }
     Ok(match ctx.checkpoint::<Before>()? {
         Some(before) => Probe::Happened(Outputs { previous: before.previous, link: link.to_owned(), now }),
-        // The checkpoint comes before the change: without one, the link led there already. Trying again changes nothing.
+        // The checkpoint comes before the change: without one, the link led there already. Trying again changes
+        // nothing.
         None => Probe::DidNotHappen,
     })
 }

@@ -1,7 +1,7 @@
 //! `snapshot of= into=`: all that is below a folder, into a vault.
 //!
-//! The snapshot carries the key of the step as a tag. By that tag a probe finds it, and a second attempt finds the work of
-//! the first one instead of making another snapshot.
+//! The snapshot carries the key of the step as a tag. By that tag a probe finds it, and a second attempt finds the work
+//! of the first one instead of making another snapshot.
 
 use lifeboat_sdk::host::SnapshotInfo;
 use lifeboat_sdk::prelude::*;

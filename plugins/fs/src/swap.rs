@@ -1,8 +1,8 @@
 //! The switch by a swap of two names.
 //!
-//! A swap undoes itself when it is done twice, so it must be known whether it was done. Before the swap, an empty file is
-//! put into the folder that goes out of service: where the file is afterwards tells, whenever and however the engine died.
-//! The folder that is in service never has it. `cleanup` takes it away.
+//! A swap undoes itself when it is done twice, so it must be known whether it was done. Before the swap, an empty file
+//! is put into the folder that goes out of service: where the file is afterwards tells, whenever and however the engine
+//! died. The folder that is in service never has it. `cleanup` takes it away.
 
 use lifeboat_sdk::host::EntryKind;
 use lifeboat_sdk::prelude::*;

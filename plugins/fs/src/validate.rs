@@ -1,7 +1,7 @@
 //! `validate target=`: checks that a folder holds what is expected of it.
 //!
-//! All expectations are looked at, and all that fail are reported at once: at three in the morning nobody wants to learn
-//! of them one by one.
+//! All expectations are looked at, and all that fail are reported at once: at three in the morning nobody wants to
+//! learn of them one by one.
 
 use lifeboat_sdk::prelude::*;
 

@@ -36,8 +36,8 @@ impl<S: Data> Context<S> {
         self.call.attempt
     }
 
-    /// Stable over all attempts of the step in this direction: make the effect idempotent by it. An undo has another key
-    /// than what it undoes.
+    /// Stable over all attempts of the step in this direction: make the effect idempotent by it. An undo has another
+    /// key than what it undoes.
     pub fn key(&self) -> &str {
         &self.call.key
     }

@@ -2,8 +2,8 @@
 
 use crate::host::{Error, ErrorKind};
 
-/// Why an effect ended without its outputs. `?` turns an [`Error`] into [`Stop::Failed`]: use it only where the effect is
-/// definitely not there, and [`Stop::Unknown`] where nobody can say.
+/// Why an effect ended without its outputs. `?` turns an [`Error`] into [`Stop::Failed`]: use it only where the effect
+/// is definitely not there, and [`Stop::Unknown`] where nobody can say.
 #[derive(Debug)]
 pub enum Stop {
     /// The effect is definitely not there.

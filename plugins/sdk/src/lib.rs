@@ -1,8 +1,8 @@
 //! Write Lifeboat plugins in plain Rust.
 //!
 //! A plugin is a few types and one macro: a struct of settings, one type for each kind of step with its arguments and
-//! outputs ([`Step`]), and [`plugin!`], which makes the exports of `schemas/wit/lifeboat.wit` out of them. The JSON Schemas
-//! by which runbooks are checked come from the same structs ([`data`]), so what is checked is what is read.
+//! outputs ([`Step`]), and [`plugin!`], which makes the exports of `schemas/wit/lifeboat.wit` out of them. The JSON
+//! Schemas by which runbooks are checked come from the same structs ([`data`]), so what is checked is what is read.
 //!
 //! A guest has no ambient world. What it gets are the handles of [`host`]: folders, streams, vaults, queries.
 //!
@@ -56,8 +56,8 @@ pub mod prelude {
 
 /// Makes a plugin out of its parts: the exports that the host calls, and the description that runbooks are checked by.
 ///
-/// `steps` lists the types that implement [`Step`], at most one for each kind. With `store`, the plugin's targets can hold
-/// vaults too.
+/// `steps` lists the types that implement [`Step`], at most one for each kind. With `store`, the plugin's targets can
+/// hold vaults too.
 ///
 /// ```ignore
 /// lifeboat_sdk::plugin! {

@@ -166,11 +166,7 @@ pub trait Step {
     ///
     /// # Errors
     /// As for [`Step::execute`], seen from the undo.
-    fn compensate(
-        ctx: &Context<Self::Settings>,
-        args: Self::Args,
-        outputs: Option<Self::Outputs>,
-    ) -> Result<(), Stop> {
+    fn compensate(ctx: &Context<Self::Settings>, args: Self::Args, outputs: Option<Self::Outputs>) -> Result<(), Stop> {
         let _ = (args, outputs);
         match Self::EFFECT {
             // There is nothing that anybody has to put back.
@@ -183,11 +179,7 @@ pub trait Step {
     ///
     /// # Errors
     /// As for [`Step::execute`].
-    fn cleanup(
-        ctx: &Context<Self::Settings>,
-        args: Self::Args,
-        outputs: Option<Self::Outputs>,
-    ) -> Result<(), Stop> {
+    fn cleanup(ctx: &Context<Self::Settings>, args: Self::Args, outputs: Option<Self::Outputs>) -> Result<(), Stop> {
         let _ = (ctx, args, outputs);
         Ok(())
     }

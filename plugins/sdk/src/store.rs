@@ -28,7 +28,8 @@ impl<S> Place<S> {
     }
 }
 
-/// A place for objects. Keys are relative paths with `/`. An error of kind `not-found` says that there is no such object.
+/// A place for objects. Keys are relative paths with `/`. An error of kind `not-found` says that there is no such
+/// object.
 pub trait Store {
     /// The settings of the plugin's targets.
     type Settings: Data;
