@@ -1,1 +1,178 @@
-//! runbook
+//! Runbooks: from KDL text to a plan, with every mistake reported in one pass.
+//!
+//! A text goes through five steps, each in a module of its own: `lex` and `syntax` (text to nodes), `read`, `steps` and
+//! `triggers` (nodes to a runbook), `resolve` and `schema` (what names stand for), `modes` (order and safety in one
+//! mode), `compile` (the plan). No step stops at a mistake, and none reports what only follows from an earlier one.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lifeboat_core::limits::RUNBOOK_BYTES_MAX;
+use lifeboat_core::plan::{Mode, Plan};
+use lifeboat_core::plugin::Catalog;
+
+mod compile;
+mod diagnostic;
+mod fields;
+mod lex;
+mod model;
+mod modes;
+mod read;
+mod resolve;
+mod schema;
+mod steps;
+mod syntax;
+mod triggers;
+mod values;
+
+pub use diagnostic::{Diagnostic, Severity, Span};
+pub use model::{Input, InputType, Named, Runbook, StepDef, TargetDef, Trigger};
+pub use values::parse_duration;
+
+use diagnostic::Report;
+
+/// A text with the name of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The name, as messages print it.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+impl SourceFile {
+    /// A file from its bytes.
+    ///
+    /// # Errors
+    /// `LB0101` where they are not UTF-8, `LB0102` where they are too many.
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
+        let name = name.into();
+        if bytes.len() > RUNBOOK_BYTES_MAX {
+            let mut report = Report::new(&name, "");
+            let message = format!("the file has {} bytes, and at most {RUNBOOK_BYTES_MAX} are read", bytes.len());
+            report.error("LB0102", Span::default(), message).help("split it into several runbooks");
+            return Err(report.finish());
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Self { name, text: text.to_owned() }),
+            Err(error) => {
+                let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let text = String::from_utf8_lossy(valid).into_owned();
+                let mut report = Report::new(&name, &text);
+                let at = Span { offset: text.len(), len: 0 };
+                report.error("LB0101", at, "the file is not text in UTF-8 from here on").help("save it as UTF-8");
+                Err(report.finish())
+            }
+        }
+    }
+}
+
+/// A runbook that was read on its own, without plugins.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What could be read; `None` where there is no runbook at all.
+    pub runbook: Option<Runbook>,
+    /// Mistakes and warnings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads a runbook without looking at plugins: syntax, structure, values.
+pub fn parse(source: &SourceFile) -> Checked {
+    let mut report = Report::new(&source.name, &source.text);
+    let runbook = read_source(source, &mut report);
+    Checked { runbook, diagnostics: report.finish() }
+}
+
+fn read_source(source: &SourceFile, report: &mut Report) -> Option<Runbook> {
+    if source.text.len() > RUNBOOK_BYTES_MAX {
+        let message = format!("the file has {} bytes, and at most {RUNBOOK_BYTES_MAX} are read", source.text.len());
+        report.error("LB0102", Span::default(), message).help("split it into several runbooks");
+        return None;
+    }
+    let parsed = syntax::parse(report, "runbook");
+    read::runbook(parsed, report)
+}
+
+/// Checks a runbook in all modes that it can be run in: every mistake in one pass.
+pub fn check(source: &SourceFile, catalog: &Catalog) -> (Option<Runbook>, Vec<Diagnostic>) {
+    let mut report = Report::new(&source.name, &source.text);
+    let Some(mut runbook) = read_source(source, &mut report) else { return (None, report.finish()) };
+    resolve::normalise(&mut runbook, catalog);
+    let resolved = resolve::Resolver::new(&runbook, catalog).resolve(&mut report);
+    let modes = runbook.modes();
+    let mut used = BTreeSet::new();
+    for mode in &modes {
+        let graph = modes::graph(&runbook, &resolved, *mode, &mut report);
+        modes::check(&runbook, &resolved, &graph, &mut used, &mut report);
+    }
+    for (index, step) in runbook.steps.iter().enumerate() {
+        if !step.modes.iter().any(|mode| modes.contains(mode)) {
+            report
+                .error("LB0304", step.head, format!("step '{}' is in no mode of this runbook", step.id.text))
+                .help("change only= and except=, or add its mode to 'modes'");
+        }
+        for (waiver, span) in &step.waivers {
+            let known = steps::WAIVABLE.contains(&waiver.rule.as_str());
+            if known && !used.iter().any(|(by, rule)| *by == index && *rule == waiver.rule) && !report.has_errors() {
+                report
+                    .warn("LB0130", *span, format!("nothing here breaks '{}'", waiver.rule))
+                    .help("remove the waiver, so that the rule holds again");
+            }
+        }
+    }
+    check_triggers(&runbook, &modes, &mut report);
+    (Some(runbook), report.finish())
+}
+
+fn check_triggers(runbook: &Runbook, modes: &[Mode], report: &mut Report) {
+    for trigger in &runbook.triggers {
+        let (Trigger::Schedule { mode, .. } | Trigger::Alert { mode, .. }) = trigger;
+        if !modes.contains(mode) {
+            report
+                .error(
+                    "LB0226",
+                    runbook.head,
+                    format!("a trigger starts mode {}, which is no mode of this runbook", mode.as_str()),
+                )
+                .help(format!("add mode \"{0}\" {{ ... }} or modes \"{0}\"", mode.as_str()));
+        }
+    }
+}
+
+/// Compiles a runbook for one mode and one set of inputs. The second part of the result are warnings.
+///
+/// # Errors
+/// Every mistake of the file, and of the inputs, in the order of the text.
+pub fn compile(
+    source: &SourceFile,
+    catalog: &Catalog,
+    mode: Mode,
+    inputs: &BTreeMap<String, String>,
+) -> Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut report = Report::new(&source.name, &source.text);
+    let Some(mut runbook) = read_source(source, &mut report) else { return Err(report.finish()) };
+    if let Some(declared) = &runbook.declared_modes
+        && !declared.contains(&mode)
+    {
+        let words: Vec<&str> = declared.iter().map(|mode| mode.as_str()).collect();
+        report
+            .error("LB0226", runbook.head, format!("this runbook cannot be run in mode {}", mode.as_str()))
+            .help(format!("its modes are: {}", words.join(", ")));
+    }
+    resolve::normalise(&mut runbook, catalog);
+    let resolved = resolve::Resolver::new(&runbook, catalog).resolve(&mut report);
+    let graph = modes::graph(&runbook, &resolved, mode, &mut report);
+    modes::check(&runbook, &resolved, &graph, &mut BTreeSet::new(), &mut report);
+    if !graph.included.contains(&true) && !report.has_errors() {
+        report
+            .error("LB0226", runbook.head, format!("no step of this runbook is in mode {}", mode.as_str()))
+            .help("change only= and except= of its steps, or choose another mode");
+    }
+    let values = compile::inputs(&runbook, inputs, &mut report);
+    if report.has_errors() {
+        return Err(report.finish());
+    }
+    let plan = compile::plan(&runbook, &resolved, &graph, catalog, values, &report);
+    Ok((plan, report.finish()))
+}

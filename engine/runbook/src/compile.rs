@@ -1,0 +1,179 @@
+//! From a checked runbook to a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lifeboat_core::limits::{PARALLEL_PER_RUN_DEFAULT, STEP_TIMEOUT_DEFAULT_MS};
+use lifeboat_core::plan::{
+    Effect, InDoubt, Mode, OnFailure, PLAN_FORMAT, Plan, PluginPin, Policy, Step, StepKind, Target,
+};
+use lifeboat_core::plugin::Catalog;
+use lifeboat_core::{Digest, StepId};
+use serde_json::{Value, json};
+
+use crate::diagnostic::Report;
+use crate::model::{Runbook, StepDef};
+use crate::modes::Graph;
+use crate::read::typed_input;
+use crate::resolve::{Resolved, merged};
+use crate::schema::wrap_lists;
+
+/// The values of a run's inputs, checked against what the runbook declares.
+pub(crate) fn inputs(
+    runbook: &Runbook,
+    given: &BTreeMap<String, String>,
+    report: &mut Report,
+) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    for input in &runbook.inputs {
+        let name = &input.name.text;
+        if let Some(text) = given.get(name) {
+            match typed_input(input.kind, text) {
+                Ok(value) => {
+                    values.insert(name.clone(), value);
+                }
+                Err(reason) => {
+                    let message = format!("input '{name}' is not of type {}: {reason}", input.kind.as_str());
+                    report.error("LB0221", input.name.span, message).help(format!("give it as --input {name}=VALUE"));
+                }
+            }
+        } else if let Some(value) = &input.default {
+            values.insert(name.clone(), value.clone());
+        } else if input.required {
+            report
+                .error("LB0219", input.name.span, format!("input '{name}' is required and was not given"))
+                .help(format!("give it as --input {name}=VALUE"));
+        }
+    }
+    let known: Vec<&str> = runbook.inputs.iter().map(|input| input.name.text.as_str()).collect();
+    for name in given.keys().filter(|name| !known.contains(&name.as_str())) {
+        report
+            .error("LB0220", runbook.head, format!("the runbook has no input '{name}'"))
+            .did_you_mean(name, known.iter().copied());
+    }
+    values
+}
+
+/// The plan of one mode. Everything was checked before.
+pub(crate) fn plan(
+    runbook: &Runbook,
+    resolved: &[Resolved],
+    graph: &Graph,
+    catalog: &Catalog,
+    inputs: BTreeMap<String, Value>,
+    report: &Report,
+) -> Plan {
+    let mut steps = Vec::new();
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for (index, (step, found)) in runbook.steps.iter().zip(resolved).enumerate() {
+        if graph.included.get(index) != Some(&true) {
+            continue;
+        }
+        used.extend(found.targets.iter().map(|target| target.target.as_str()));
+        let after = graph.before.get(index).into_iter().flatten();
+        let after = after.filter_map(|on| runbook.steps.get(*on)).map(|on| StepId(on.id.text.clone())).collect();
+        steps.push(one_step(runbook, step, found, after, catalog, report));
+    }
+    let targets: BTreeMap<String, Target> = runbook
+        .targets
+        .iter()
+        .filter(|target| used.contains(target.name.text.as_str()))
+        .map(|target| (target.name.text.clone(), one_target(runbook, target, graph.mode)))
+        .collect();
+    let plugins = targets.values().map(|target| &target.plugin).chain(steps.iter().filter_map(|s| s.plugin.as_ref()));
+    let plugins = plugins
+        .filter_map(|name| catalog.get(name).map(|known| (name.clone(), known)))
+        .map(|(name, known)| {
+            (name, PluginPin { version: known.description.version.clone(), digest: known.digest.clone() })
+        })
+        .collect();
+    Plan {
+        format: PLAN_FORMAT,
+        runbook: runbook.name.clone(),
+        description: runbook.description.clone(),
+        owner: runbook.owner.clone(),
+        mode: graph.mode,
+        objectives: runbook.objectives,
+        inputs,
+        targets,
+        plugins,
+        steps,
+        on_failure: OnFailure { compensate: runbook.compensate_on_failure },
+        max_parallel: runbook.max_parallel.unwrap_or(PARALLEL_PER_RUN_DEFAULT),
+        source: Digest::of(report.text().as_bytes()),
+    }
+}
+
+fn one_target(runbook: &Runbook, target: &crate::model::TargetDef, mode: Mode) -> Target {
+    let mut made = Target {
+        name: target.name.text.clone(),
+        plugin: target.plugin.text.clone(),
+        site: target.site.clone(),
+        settings: target.settings.clone(),
+        secrets: target.secrets.clone(),
+    };
+    let changes = runbook.overrides.iter().filter(|change| change.mode == mode && change.target.text == made.name);
+    for change in changes {
+        made.settings = merged(&made.settings, &change.settings);
+        made.secrets.extend(change.secrets.clone());
+        if change.site.is_some() {
+            made.site.clone_from(&change.site);
+        }
+    }
+    made
+}
+
+fn one_step(
+    runbook: &Runbook,
+    step: &StepDef,
+    found: &Resolved,
+    after: BTreeSet<StepId>,
+    catalog: &Catalog,
+    report: &Report,
+) -> Step {
+    let kind = found.plugin.as_ref().and_then(|name| catalog.get(name)?.description.kind(step.kind));
+    let mut args = if step.args.is_null() { json!({}) } else { step.args.clone() };
+    if let Some(kind) = kind {
+        wrap_lists(&mut args, &kind.args);
+    }
+    Step {
+        id: StepId(step.id.text.clone()),
+        kind: step.kind,
+        effect: found.effect,
+        plugin: found.plugin.clone(),
+        targets: found.targets.clone(),
+        args,
+        after,
+        policy: policy(runbook, step, found),
+        compensate: step
+            .compensate
+            .map_or(found.can_compensate && found.effect == Effect::Compensatable, |(compensate, _)| compensate),
+        estimate_ms: step.estimate_ms,
+        capabilities: found.capabilities.clone(),
+        approval: step.approval.clone(),
+        wait_ms: step.wait_ms,
+        waivers: step.waivers.iter().map(|(waiver, _)| waiver.clone()).collect(),
+        line: u32::try_from(report.line_of(step.head.offset)).unwrap_or(u32::MAX),
+    }
+}
+
+fn policy(runbook: &Runbook, step: &StepDef, found: &Resolved) -> Policy {
+    let (own, defaults) = (&step.policy, &runbook.defaults);
+    let natural = match step.kind {
+        StepKind::Approve | StepKind::Wait => InDoubt::Rerun,
+        _ if found.can_probe => InDoubt::Probe,
+        _ if found.effect == Effect::Read => InDoubt::Rerun,
+        _ => InDoubt::Ask,
+    };
+    // A default of the runbook is a wish: a plugin that cannot be asked is not asked, and nothing final is repeated.
+    let wished = defaults.in_doubt.map(|(in_doubt, _)| in_doubt).filter(|wish| match wish {
+        InDoubt::Probe => found.can_probe,
+        InDoubt::Rerun => found.effect != Effect::Irreversible,
+        InDoubt::Ask => step.kind.by_plugin(),
+    });
+    Policy {
+        timeout_ms: own.timeout_ms.or(defaults.timeout_ms).unwrap_or(STEP_TIMEOUT_DEFAULT_MS),
+        heartbeat_ms: own.heartbeat.or(defaults.heartbeat).map(|(ms, _)| ms),
+        retry: own.retry.clone().or_else(|| defaults.retry.clone()).unwrap_or_default(),
+        in_doubt: own.in_doubt.map(|(in_doubt, _)| in_doubt).or(wished).unwrap_or(natural),
+    }
+}

@@ -1,0 +1,267 @@
+//! What is wrong with a file, and where: collected in one pass, rendered by miette, serialised for scripts.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use lifeboat_core::limits::DIAGNOSTICS_MAX;
+use miette::{LabeledSpan, NamedSource, SourceCode};
+use serde::{Serialize, Serializer};
+
+/// A stretch of a file, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Span {
+    /// Where it starts, from 0.
+    pub offset: usize,
+    /// How long it is.
+    pub len: usize,
+}
+
+impl Span {
+    /// From one offset to another; empty where the second is not after the first.
+    pub const fn between(start: usize, end: usize) -> Self {
+        Self { offset: start, len: end.saturating_sub(start) }
+    }
+
+    /// The offset behind its last byte.
+    pub const fn end(self) -> usize {
+        self.offset.saturating_add(self.len)
+    }
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The file is refused.
+    Error,
+    /// The file is accepted; a person should look.
+    Warning,
+}
+
+/// One mistake. Its serialised form is the format of `lifeboat check --format json`.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    /// The stable code, which has a page: [`crate::explain`].
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// One sentence, without a full stop.
+    pub message: String,
+    /// The name of the file, as it was given.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// Where.
+    pub span: Span,
+    /// What to change, where there is one thing to say.
+    pub help: Option<String>,
+    /// What is said at the place itself, and other places that have to do with it.
+    pub labels: Vec<(Span, String)>,
+    source: Arc<NamedSource<String>>,
+}
+
+impl Diagnostic {
+    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds "did you mean" where something of that kind has a name much like it.
+    pub(crate) fn did_you_mean<'a>(&mut self, word: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        if let Some(best) = closest(word, known.iter().copied()) {
+            self.help = Some(format!("did you mean '{best}'?"));
+        } else if self.help.is_none() && !known.is_empty() && known.len() <= 12 {
+            self.help = Some(format!("known here: {}", known.join(", ")));
+        }
+        self
+    }
+
+    pub(crate) fn label(&mut self, span: Span, text: impl Into<String>) -> &mut Self {
+        self.labels.push((span, text.into()));
+        self
+    }
+}
+
+/// The known word that is much like this one.
+pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A long word that somebody made up is not compared: the distance takes time of the product of both lengths.
+    if word.len() > 100 {
+        return None;
+    }
+    let limit = (word.chars().count() / 3).clamp(1, 4);
+    known
+        .into_iter()
+        .filter(|candidate| candidate.len() <= 100)
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.chars().count())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+impl miette::Diagnostic for Diagnostic {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let at_itself = self.labels.iter().any(|(span, _)| *span == self.span);
+        let own = (!at_itself).then(|| LabeledSpan::new_primary_with_span(None, (self.span.offset, self.span.len)));
+        let others = self.labels.iter().map(move |(span, text)| {
+            let place = (span.offset, span.len);
+            if *span == self.span {
+                LabeledSpan::new_primary_with_span(Some(text.clone()), place)
+            } else {
+                LabeledSpan::new_with_span(Some(text.clone()), place)
+            }
+        });
+        Some(Box::new(own.into_iter().chain(others)))
+    }
+}
+
+impl Serialize for Diagnostic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut fields = serializer.serialize_struct("Diagnostic", 7)?;
+        fields.serialize_field("code", self.code)?;
+        fields.serialize_field("severity", &self.severity)?;
+        fields.serialize_field("message", &self.message)?;
+        fields.serialize_field("file", &self.file)?;
+        fields.serialize_field("line", &self.line)?;
+        fields.serialize_field("column", &self.column)?;
+        fields.serialize_field("help", &self.help)?;
+        fields.end()
+    }
+}
+
+/// Collects the mistakes of one file.
+pub(crate) struct Report {
+    file: String,
+    source: Arc<NamedSource<String>>,
+    line_starts: Vec<usize>,
+    found: Vec<Diagnostic>,
+    seen: BTreeSet<(&'static str, Span)>,
+    beyond: usize,
+    /// Takes what is said about a mistake that is not reported.
+    scratch: Option<Diagnostic>,
+}
+
+impl Report {
+    pub(crate) fn new(file: &str, text: &str) -> Self {
+        let starts = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            file: file.to_owned(),
+            source: Arc::new(NamedSource::new(file, text.to_owned())),
+            line_starts: std::iter::once(0).chain(starts).collect(),
+            found: Vec::new(),
+            seen: BTreeSet::new(),
+            beyond: 0,
+            scratch: None,
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        self.source.inner()
+    }
+
+    pub(crate) fn line_of(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset).max(1)
+    }
+
+    fn column_of(&self, offset: usize) -> usize {
+        let start = self.line_starts.get(self.line_of(offset) - 1).copied().unwrap_or(0);
+        self.text().get(start..offset).map_or(1, |before| before.chars().count() + 1)
+    }
+
+    pub(crate) fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(code, Severity::Error, span, message.into())
+    }
+
+    pub(crate) fn warn(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(code, Severity::Warning, span, message.into())
+    }
+
+    /// The same rule at the same place is reported once, however many modes break it.
+    fn push(&mut self, code: &'static str, severity: Severity, span: Span, message: String) -> &mut Diagnostic {
+        let diagnostic = Diagnostic {
+            code,
+            severity,
+            message,
+            file: self.file.clone(),
+            line: self.line_of(span.offset),
+            column: self.column_of(span.offset),
+            span,
+            help: None,
+            labels: Vec::new(),
+            source: self.source.clone(),
+        };
+        let new = self.seen.insert((code, span));
+        if new && self.found.len() < DIAGNOSTICS_MAX {
+            self.found.push(diagnostic);
+            let last = self.found.len() - 1;
+            // The element was pushed just now; the scratch is never reached.
+            #[allow(clippy::indexing_slicing)]
+            return &mut self.found[last];
+        }
+        self.beyond += usize::from(new);
+        self.scratch.insert(diagnostic)
+    }
+
+    /// What was reported with that code at that place.
+    pub(crate) fn at(&mut self, code: &str, span: Span) -> Option<&mut Diagnostic> {
+        self.found.iter_mut().find(|diagnostic| diagnostic.code == code && diagnostic.span == span)
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// All mistakes in the order of the text.
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        if self.beyond > 0 {
+            let beyond = self.beyond;
+            let end = Span { offset: self.text().len(), len: 0 };
+            let last = Diagnostic {
+                code: "LB0199",
+                severity: Severity::Error,
+                message: format!("{beyond} more mistakes are not listed"),
+                file: self.file.clone(),
+                line: self.line_of(end.offset),
+                column: self.column_of(end.offset),
+                span: end,
+                help: Some("mend the first ones and check again".to_owned()),
+                labels: Vec::new(),
+                source: self.source.clone(),
+            };
+            self.found.push(last);
+        }
+        self.found.sort_by_key(|diagnostic| (diagnostic.span.offset, diagnostic.severity, diagnostic.code));
+        self.found
+    }
+}

@@ -1,0 +1,219 @@
+//! A runbook as it was read: every name with its place, nothing resolved yet.
+
+use std::collections::BTreeMap;
+
+use lifeboat_core::plan::{Approval, InDoubt, Mode, Objectives, Retry, StepKind, Waiver};
+use lifeboat_core::template::Reference;
+use serde_json::Value;
+
+use crate::diagnostic::Span;
+
+/// A name or text with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The text.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The places of the parts of a JSON value, by JSON pointer.
+pub(crate) type Places = BTreeMap<String, Span>;
+
+/// The type of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputType {
+    /// Any text.
+    String,
+    /// A whole number.
+    Int,
+    /// `true` or `false`.
+    Bool,
+    /// A length of time, as `90s`; kept as it is written.
+    Duration,
+    /// A path; kept as it is written.
+    Path,
+}
+
+impl InputType {
+    pub(crate) const WORDS: [&'static str; 5] = ["string", "int", "bool", "duration", "path"];
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "string" => Self::String,
+            "int" => Self::Int,
+            "bool" => Self::Bool,
+            "duration" => Self::Duration,
+            "path" => Self::Path,
+            _ => return None,
+        })
+    }
+
+    /// The word for it in runbooks.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Bool => "bool",
+            Self::Duration => "duration",
+            Self::Path => "path",
+        }
+    }
+}
+
+/// Something that a run is given.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Its name.
+    pub name: Named,
+    /// Its type.
+    pub kind: InputType,
+    /// Whether a run has to give it.
+    pub required: bool,
+    /// Its value where a run does not give one.
+    pub default: Option<Value>,
+}
+
+/// A target as it was written.
+#[derive(Clone, Debug)]
+pub struct TargetDef {
+    /// Its name.
+    pub name: Named,
+    /// Its plugin.
+    pub plugin: Named,
+    /// Its site.
+    pub site: Option<String>,
+    pub(crate) settings: Value,
+    pub(crate) places: Places,
+    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) head: Span,
+}
+
+/// What a mode uses instead of a target's settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Override {
+    pub(crate) mode: Mode,
+    pub(crate) target: Named,
+    pub(crate) site: Option<String>,
+    pub(crate) settings: Value,
+    pub(crate) places: Places,
+    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) head: Span,
+}
+
+/// What starts a run by itself. Read and checked here; served by the service.
+#[derive(Clone, Debug)]
+pub enum Trigger {
+    /// By the clock.
+    Schedule {
+        /// Six or seven fields, seconds first.
+        cron: String,
+        /// An IANA time zone.
+        zone: String,
+        /// The mode of the run.
+        mode: Mode,
+    },
+    /// By an alert.
+    Alert {
+        /// What sends it.
+        source: String,
+        /// The mode of the run.
+        mode: Mode,
+        /// How long the alert has to last first, in milliseconds.
+        hold_ms: u64,
+        /// Labels that the alert has to have.
+        matches: Vec<(String, String)>,
+    },
+}
+
+/// How steps are carried out, as far as it was written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PolicyDef {
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) heartbeat: Option<(u64, Span)>,
+    pub(crate) retry: Option<Retry>,
+    pub(crate) in_doubt: Option<(InDoubt, Span)>,
+}
+
+/// A step as it was written.
+#[derive(Clone, Debug)]
+pub struct StepDef {
+    /// Its name.
+    pub id: Named,
+    /// What it is.
+    pub kind: StepKind,
+    /// Targets by role, as written (`of`, `into`, `from`, `target`).
+    pub(crate) roles: BTreeMap<&'static str, Named>,
+    pub(crate) snapshot: Option<Named>,
+    pub(crate) args: Value,
+    pub(crate) places: Places,
+    pub(crate) after: Vec<Named>,
+    /// The modes that it is a part of.
+    pub modes: Vec<Mode>,
+    pub(crate) policy: PolicyDef,
+    pub(crate) compensate: Option<(bool, Span)>,
+    pub(crate) estimate_ms: Option<u64>,
+    pub(crate) waivers: Vec<(Waiver, Span)>,
+    pub(crate) approval: Option<Approval>,
+    pub(crate) wait_ms: Option<u64>,
+    pub(crate) head: Span,
+    /// References in its arguments, each with its place.
+    pub(crate) references: Vec<(Reference, Span)>,
+}
+
+impl StepDef {
+    pub(crate) fn in_mode(&self, mode: Mode) -> bool {
+        self.modes.contains(&mode)
+    }
+
+    pub(crate) fn waives(&self, rule: &str) -> bool {
+        self.waivers.iter().any(|(waiver, _)| waiver.rule == rule)
+    }
+}
+
+/// A runbook that was read.
+#[derive(Clone, Debug, Default)]
+pub struct Runbook {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Who owns it.
+    pub owner: Option<String>,
+    /// Objectives.
+    pub objectives: Objectives,
+    /// Inputs, in the order of the source.
+    pub inputs: Vec<Input>,
+    /// Targets, in the order of the source.
+    pub targets: Vec<TargetDef>,
+    /// Steps, in the order of the source.
+    pub steps: Vec<StepDef>,
+    /// What starts it by itself.
+    pub triggers: Vec<Trigger>,
+    /// Whether a failed run is unwound.
+    pub compensate_on_failure: bool,
+    /// Steps under way at once, where it was written.
+    pub max_parallel: Option<u32>,
+    pub(crate) declared_modes: Option<Vec<Mode>>,
+    pub(crate) drill_declared: bool,
+    pub(crate) overrides: Vec<Override>,
+    pub(crate) defaults: PolicyDef,
+    /// Names of steps, targets and inputs that could not be read: references to them are not reported again.
+    pub(crate) broken: Vec<String>,
+    pub(crate) head: Span,
+}
+
+impl Runbook {
+    /// The modes that it can be run in: those of its `modes` node; without one, all but drill, and drill where the
+    /// runbook says anything about drills.
+    pub fn modes(&self) -> Vec<Mode> {
+        match &self.declared_modes {
+            Some(modes) => modes.clone(),
+            None => Mode::ALL.into_iter().filter(|mode| *mode != Mode::Drill || self.drill_declared).collect(),
+        }
+    }
+
+    pub(crate) fn is_broken(&self, name: &str) -> bool {
+        self.broken.iter().any(|broken| broken == name)
+    }
+}

@@ -1,0 +1,358 @@
+//! From nodes to a runbook: what each node of a runbook says, except for steps and triggers.
+
+use std::collections::BTreeMap;
+
+use kdl::KdlValue;
+use lifeboat_core::limits::STEPS_PER_PLAN_MAX;
+use lifeboat_core::plan::{Mode, Objectives, StepKind};
+use serde_json::{Map, Value};
+
+use crate::diagnostic::{Report, Span};
+use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, string, unknown_node};
+use crate::model::{Input, InputType, Override, Places, Runbook, TargetDef, Trigger};
+use crate::syntax::{Node, Parsed};
+use crate::values::{nodes_into, to_json, twice};
+use crate::{steps, triggers};
+
+/// The nodes of a runbook that are no steps.
+const NODES: [&str; 10] =
+    ["description", "owner", "objectives", "input", "target", "mode", "modes", "on", "on-failure", "defaults"];
+/// What the language will have, and this version has not.
+const LATER: [&str; 5] = ["notify", "run", "for-each", "include", "when"];
+
+pub(crate) fn runbook(parsed: Parsed, report: &mut Report) -> Option<Runbook> {
+    let mut runbooks = parsed.nodes.iter().filter(|node| node.name == "runbook");
+    let first = runbooks.next();
+    for second in runbooks {
+        report
+            .error("LB0108", second.head, "a file holds one runbook, and this is another one")
+            .help("move it to a file of its own");
+    }
+    for node in parsed.nodes.iter().filter(|node| node.name != "runbook") {
+        report
+            .error("LB0109", node.name_span, format!("'{}' means nothing outside of a runbook", node.name))
+            .did_you_mean(&node.name, ["runbook"]);
+    }
+    let Some(node) = first else {
+        if !report.has_errors() {
+            report
+                .error("LB0107", Span::default(), "there is no runbook in this file")
+                .help("start with: runbook \"NAME\" { ... }");
+        }
+        return None;
+    };
+    let mut runbook = Runbook { head: node.head, broken: parsed.broken, ..Runbook::default() };
+    if node.head.len > 0 {
+        runbook.name = declared_name(node, report).map(|name| name.text).unwrap_or_default();
+        at_most_args(node, 1, report);
+        no_props(node, report);
+    }
+    read_nodes(node, &mut runbook, report);
+    duplicates(&runbook, report);
+    Some(runbook)
+}
+
+fn read_nodes(node: &Node, runbook: &mut Runbook, report: &mut Report) {
+    let mut once: BTreeMap<&str, Span> = BTreeMap::new();
+    for child in &node.children {
+        let single = matches!(
+            child.name.as_str(),
+            "description" | "owner" | "objectives" | "modes" | "on-failure" | "defaults" | "max-parallel"
+        );
+        if single && once.insert(&child.name, child.head).is_some() {
+            twice(&child.name, child.head, report);
+        }
+        if let Some(kind) = StepKind::parse(&child.name) {
+            steps::read(child, kind, runbook, report);
+        } else {
+            read_node(child, runbook, report);
+        }
+    }
+    if runbook.steps.is_empty() && runbook.broken.is_empty() {
+        report
+            .error("LB0126", runbook.head, "this runbook has no steps")
+            .help("add one, as: snapshot \"take\" of=\"TARGET\" into=\"VAULT\"");
+    }
+    if runbook.steps.len() > STEPS_PER_PLAN_MAX {
+        report
+            .error("LB0127", runbook.head, format!("a runbook has at most {STEPS_PER_PLAN_MAX} steps"))
+            .help("split it into several runbooks");
+        runbook.steps.truncate(STEPS_PER_PLAN_MAX);
+    }
+}
+
+fn read_node(node: &Node, runbook: &mut Runbook, report: &mut Report) {
+    match node.name.as_str() {
+        "description" => runbook.description = only_text(node, report).unwrap_or_default(),
+        "owner" => runbook.owner = only_text(node, report),
+        "objectives" => runbook.objectives = objectives(node, report),
+        "input" => runbook.inputs.extend(input(node, report)),
+        "target" => runbook.targets.extend(target(node, report)),
+        "mode" => mode(node, runbook, report),
+        "modes" => modes(node, runbook, report),
+        "on" => {
+            let trigger = triggers::read(node, report);
+            let drills = matches!(
+                trigger,
+                Some(Trigger::Schedule { mode: Mode::Drill, .. } | Trigger::Alert { mode: Mode::Drill, .. })
+            );
+            runbook.drill_declared |= drills;
+            runbook.triggers.extend(trigger);
+        }
+        "on-failure" => on_failure(node, runbook, report),
+        "defaults" => {
+            let mut fields = Fields::new(node);
+            at_most_args(node, 0, report);
+            runbook.defaults = steps::policy(&mut fields, report);
+            fields.refuse_rest(&["timeout", "heartbeat", "retry", "in-doubt"], report);
+        }
+        "max-parallel" => {
+            runbook.max_parallel =
+                node.args.first().and_then(|arg| crate::fields::number(arg, "max-parallel", 1, 10_000, report));
+            if node.args.is_empty() {
+                report.error("LB0111", node.head, "'max-parallel' has no value").help("write max-parallel 8");
+            }
+            at_most_args(node, 1, report);
+            no_props(node, report);
+            no_block(node, report);
+        }
+        name if LATER.contains(&name) => later(node, report),
+        _ => {
+            let kinds = StepKind::ALL.map(StepKind::as_str);
+            let known: Vec<&str> = NODES.into_iter().chain(["max-parallel"]).chain(kinds).collect();
+            unknown_node(node, "runbook", &known, report);
+            runbook.broken.extend(node.args.first().and_then(|arg| match &arg.value {
+                KdlValue::String(text) => Some(text.clone()),
+                _ => None,
+            }));
+        }
+    }
+}
+
+pub(crate) fn later(node: &Node, report: &mut Report) {
+    report
+        .error("LB0116", node.name_span, format!("'{}' is not built yet in this version", node.name))
+        .help("remove it; the language will have it, this engine has not");
+}
+
+fn only_text(node: &Node, report: &mut Report) -> Option<String> {
+    at_most_args(node, 1, report);
+    no_props(node, report);
+    no_block(node, report);
+    let Some(arg) = node.args.first() else {
+        report
+            .error("LB0111", node.head, format!("'{}' has no value", node.name))
+            .help(format!("write {} \"...\"", node.name));
+        return None;
+    };
+    string(arg, &node.name, report).map(|named| named.text)
+}
+
+fn objectives(node: &Node, report: &mut Report) -> Objectives {
+    at_most_args(node, 0, report);
+    let mut fields = Fields::new(node);
+    let rto = fields.duration("rto", report);
+    let rpo = fields.duration("rpo", report);
+    let mtpd = fields.duration("mtpd", report);
+    if let (Some((rto_ms, rto_span)), Some((mtpd_ms, mtpd_span))) = (rto, mtpd)
+        && rto_ms >= mtpd_ms
+    {
+        report
+            .error("LB0305", rto_span, "the recovery time objective is not below the tolerable disruption")
+            .label(mtpd_span, "what the business can bear")
+            .help("recovery has to end before the disruption is intolerable: make rto smaller than mtpd");
+    }
+    fields.refuse_rest(&["rto", "rpo", "mtpd"], report);
+    Objectives { rto_ms: rto.map(|v| v.0), rpo_ms: rpo.map(|v| v.0), mtpd_ms: mtpd.map(|v| v.0) }
+}
+
+fn input(node: &Node, report: &mut Report) -> Option<Input> {
+    at_most_args(node, 1, report);
+    let name = declared_name(node, report);
+    let mut fields = Fields::new(node);
+    let kind = match fields.word("type", &InputType::WORDS, report) {
+        Some(word) => InputType::parse(&word.text).unwrap_or(InputType::String),
+        None => InputType::String,
+    };
+    let required = fields.boolean("required", report).is_some_and(|(required, _)| required);
+    let default = fields.value("default", report).map(|(arg, _)| {
+        let value = to_json(arg, report);
+        let text = match &value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        if let Err(reason) = typed_input(kind, &text) {
+            report
+                .error("LB0131", arg.span, format!("the default is not of type {}: {reason}", kind.as_str()))
+                .help("change the default or the type");
+        }
+        typed_input(kind, &text).unwrap_or(value)
+    });
+    fields.refuse_rest(&["type", "required", "default"], report);
+    Some(Input { name: name?, kind, required, default })
+}
+
+/// A text as a value of that type.
+pub(crate) fn typed_input(kind: InputType, text: &str) -> Result<Value, String> {
+    match kind {
+        InputType::String => Ok(Value::String(text.to_owned())),
+        InputType::Path if text.is_empty() || text.contains('\0') => Err("it is not a path".to_owned()),
+        InputType::Path => Ok(Value::String(text.to_owned())),
+        InputType::Int => text.parse::<i64>().map(Value::from).map_err(|_| format!("'{text}' is not a whole number")),
+        InputType::Bool => text.parse::<bool>().map(Value::from).map_err(|_| format!("'{text}' is not true or false")),
+        InputType::Duration => crate::values::parse_duration(text).map(|_| Value::String(text.to_owned())),
+    }
+}
+
+/// The settings of a target: its child nodes, except for those that name a secret.
+struct Settings {
+    settings: Value,
+    places: Places,
+    secrets: BTreeMap<String, String>,
+}
+
+fn settings(children: &[&Node], report: &mut Report) -> Settings {
+    let mut secrets = BTreeMap::new();
+    let mut plain = Vec::new();
+    for child in children.iter().copied() {
+        let Some(secret) = child.props.iter().find(|prop| prop.name == "secret") else {
+            plain.push(child);
+            continue;
+        };
+        at_most_args(child, 0, report);
+        if let Some(name) = string(&secret.arg, "secret", report)
+            && secrets.insert(child.name.clone(), name.text).is_some()
+        {
+            twice(&child.name, child.head, report);
+        }
+    }
+    let (mut map, mut places) = (Map::new(), Places::new());
+    nodes_into(&mut map, plain.into_iter(), "", &mut places, report);
+    Settings { settings: Value::Object(map), places, secrets }
+}
+
+fn target(node: &Node, report: &mut Report) -> Option<TargetDef> {
+    at_most_args(node, 1, report);
+    let name = declared_name(node, report);
+    let (props, children) = split_target(node, &["plugin", "site"], report);
+    let plugin = props.get("plugin").cloned();
+    if plugin.is_none() && !node.props.iter().any(|prop| prop.name == "plugin") {
+        report
+            .error("LB0118", node.head, "a target needs a plugin")
+            .help("write target \"NAME\" plugin=\"fs\" { ... }; `lifeboat plugin ls` lists plugins");
+    }
+    let Settings { settings, places, secrets } = settings(&children, report);
+    let site = props.get("site").map(|site| site.text.clone());
+    Some(TargetDef { name: name?, plugin: plugin?, site, settings, places, secrets, head: node.head })
+}
+
+fn split_target<'n>(
+    node: &'n Node,
+    known: &[&str],
+    report: &mut Report,
+) -> (BTreeMap<String, crate::model::Named>, Vec<&'n Node>) {
+    let mut props = BTreeMap::new();
+    for prop in &node.props {
+        if !known.contains(&prop.name.as_str()) {
+            report
+                .error("LB0110", prop.whole, format!("a target has no property '{}'", prop.name))
+                .did_you_mean(&prop.name, known.iter().copied());
+            continue;
+        }
+        if let Some(value) = string(&prop.arg, &prop.name, report)
+            && props.insert(prop.name.clone(), value).is_some()
+        {
+            twice(&prop.name, prop.whole, report);
+        }
+    }
+    (props, node.children.iter().collect())
+}
+
+pub(crate) fn mode_word(text: &str, span: Span, report: &mut Report) -> Option<Mode> {
+    let mode = Mode::parse(text);
+    if mode.is_none() {
+        report.error("LB0121", span, format!("'{text}' is not a mode")).did_you_mean(text, Mode::ALL.map(Mode::as_str));
+    }
+    mode
+}
+
+fn mode(node: &Node, runbook: &mut Runbook, report: &mut Report) {
+    at_most_args(node, 1, report);
+    no_props(node, report);
+    let Some(arg) = node.args.first() else {
+        report.error("LB0111", node.head, "this 'mode' has no name").help("write mode \"drill\" { ... }");
+        return;
+    };
+    let mode = string(arg, "mode", report).and_then(|word| mode_word(&word.text, word.span, report));
+    runbook.drill_declared |= mode == Some(Mode::Drill);
+    for child in &node.children {
+        if child.name != "target" {
+            unknown_node(child, "mode", &["target"], report);
+            continue;
+        }
+        at_most_args(child, 1, report);
+        let name = declared_name(child, report);
+        let (props, children) = split_target(child, &["site"], report);
+        let Settings { settings, places, secrets } = settings(&children, report);
+        let site = props.get("site").map(|site| site.text.clone());
+        if let (Some(mode), Some(target)) = (mode, name) {
+            if runbook.overrides.iter().any(|other| other.mode == mode && other.target.text == target.text) {
+                report
+                    .error("LB0114", target.span, format!("target '{}' is given twice for this mode", target.text))
+                    .help("put all of it into one place");
+            }
+            runbook.overrides.push(Override { mode, target, site, settings, places, secrets, head: child.head });
+        }
+    }
+}
+
+fn modes(node: &Node, runbook: &mut Runbook, report: &mut Report) {
+    no_props(node, report);
+    no_block(node, report);
+    let mut modes = Vec::new();
+    for arg in &node.args {
+        let mode = string(arg, "modes", report).and_then(|word| mode_word(&word.text, word.span, report));
+        modes.extend(mode.filter(|mode| !modes.contains(mode)));
+    }
+    if node.args.is_empty() {
+        report.error("LB0111", node.head, "'modes' names no mode").help("write modes \"failover\" \"drill\"");
+    }
+    if !modes.is_empty() {
+        runbook.drill_declared |= modes.contains(&Mode::Drill);
+        runbook.declared_modes = Some(modes);
+    }
+}
+
+fn on_failure(node: &Node, runbook: &mut Runbook, report: &mut Report) {
+    at_most_args(node, 0, report);
+    no_props(node, report);
+    for child in &node.children {
+        match child.name.as_str() {
+            "compensate" => {
+                at_most_args(child, 0, report);
+                no_props(child, report);
+                no_block(child, report);
+                runbook.compensate_on_failure = true;
+            }
+            "notify" => later(child, report),
+            _ => unknown_node(child, "on-failure", &["compensate"], report),
+        }
+    }
+}
+
+fn duplicates(runbook: &Runbook, report: &mut Report) {
+    let steps = runbook.steps.iter().map(|step| ("step", &step.id));
+    let targets = runbook.targets.iter().map(|target| ("target", &target.name));
+    let inputs = runbook.inputs.iter().map(|input| ("input", &input.name));
+    let mut seen: BTreeMap<(&str, &str), Span> = BTreeMap::new();
+    for (what, name) in steps.chain(targets).chain(inputs) {
+        if let Some(first) = seen.get(&(what, name.text.as_str())) {
+            report
+                .error("LB0114", name.span, format!("there is a {what} '{}' already", name.text))
+                .label(*first, "the first one")
+                .help("give one of them another name");
+        } else {
+            seen.insert((what, &name.text), name.span);
+        }
+    }
+}
