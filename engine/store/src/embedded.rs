@@ -44,13 +44,12 @@ impl EmbeddedStore {
     /// Damage is no error: it is in [`Opened`], and the runs that it does not touch go on.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), Error> {
         let (parts, opened) = open::open(dir, &options)?;
-        let Parts { lock, folder, index, model, active, next_segment, next_frame } = parts;
+        let Parts { lock, folder, index, model, active, next } = parts;
         let shared = Arc::new(Shared::new(model));
         let waiting = Arc::new(IndexQueue::default());
         let queue = Arc::new(Queue::default());
         let reading =
             Arc::new(Reading { journal: folder.journal(), index: index.reader(), shared: Arc::clone(&shared) });
-        let next = (next_segment, next_frame);
         let writer = Writer::new(folder.journal(), options, Arc::clone(&shared), Arc::clone(&waiting), active, next);
         let mut store = Self { reading, queue: Arc::clone(&queue), threads: Vec::new(), _lock: lock };
         store.spawn("lifeboat-index", move || {

@@ -1,7 +1,7 @@
 //! Frames: how one record stands in the journal.
 //!
-//! A header of 44 bytes with its own checksum, then the payload with another. The header alone says how long the frame
-//! is, whose it is (a short hash of the run's or document's name) and which number it has, so that after a damaged
+//! A header of 52 bytes with its own checksum, then the payload with another. The header alone says how long the frame
+//! is, whose it is and whose the one before was (a short hash of the run's or document's name) and which number it has, so that after a damaged
 //! stretch the next good frame is found by its magic, missing frames are counted, and the owner of a frame with a
 //! damaged payload is still known. All numbers are little endian.
 
@@ -9,7 +9,7 @@ use lifeboat_core::RunId;
 use lifeboat_core::ports::Lease;
 
 /// Bytes of a frame's header.
-pub(crate) const HEADER: usize = 44;
+pub(crate) const HEADER: usize = 52;
 /// What every frame starts with.
 pub(crate) const MAGIC: [u8; 4] = *b"LBf1";
 
@@ -32,6 +32,8 @@ pub(crate) struct Header {
     pub batch: u64,
     /// A hash of the name of the run, document or lease.
     pub owner: u64,
+    /// The owner of the frame before, so that a frame lost with its header is still somebody's; 0 for the first.
+    pub previous: u64,
 }
 
 /// What a frame records.
@@ -96,8 +98,20 @@ fn short_hash(kind: u8, name: &str) -> u64 {
     hash.as_bytes().iter().take(8).rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
 }
 
-/// Appends a frame for `record` to `out`. The bytes it took, or `None` if the payload does not fit into 32 bits.
-pub(crate) fn encode(record: &Record, number: u64, batch: u64, out: &mut Vec<u8>) -> Option<usize> {
+/// Where a frame stands among the others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Its number.
+    pub number: u64,
+    /// The number of the first frame of its batch.
+    pub batch: u64,
+    /// The owner of the frame before.
+    pub previous: u64,
+}
+
+/// Appends a frame for `record` to `out`. Its header, or `None` if the payload does not fit into 32 bits.
+pub(crate) fn encode(record: &Record, at: Place, out: &mut Vec<u8>) -> Option<Header> {
+    let Place { number, batch, previous } = at;
     let start = out.len();
     out.resize(start + HEADER, 0);
     let (kind, owner) = match record {
@@ -124,10 +138,10 @@ pub(crate) fn encode(record: &Record, number: u64, batch: u64, out: &mut Vec<u8>
         out.truncate(start);
         return None;
     };
-    let header = Header { kind, length, payload_crc: crc32c::crc32c(payload), number, batch, owner };
+    let header = Header { kind, length, payload_crc: crc32c::crc32c(payload), number, batch, owner, previous };
     let bytes = header.to_bytes();
     out.get_mut(start..start + HEADER)?.copy_from_slice(&bytes);
-    Some(out.len() - start)
+    Some(header)
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -159,6 +173,7 @@ impl Header {
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.batch.to_le_bytes());
         out.extend_from_slice(&self.owner.to_le_bytes());
+        out.extend_from_slice(&self.previous.to_le_bytes());
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
         let mut bytes = [0; HEADER];
@@ -183,6 +198,7 @@ impl Header {
             number: cursor.u64()?,
             batch: cursor.u64()?,
             owner: cursor.u64()?,
+            previous: cursor.u64()?,
         })
     }
 
@@ -282,9 +298,10 @@ mod tests {
         let document = Record::Document { key: "k".into(), version: 7, value: vec![0, 255] };
         for record in [sample(), document, Record::Lease { name: "n".into(), lease }] {
             let mut bytes = vec![9];
-            let length = encode(&record, 11, 10, &mut bytes).unwrap();
+            let place = Place { number: 11, batch: 10, previous: 3 };
+            let written = encode(&record, place, &mut bytes).unwrap();
             let header = Header::read(&bytes[1..]).unwrap();
-            assert_eq!((header.number, header.batch, header.frame_bytes()), (11, 10, length as u64));
+            assert_eq!((header, header.frame_bytes()), (written, bytes.len() as u64 - 1));
             assert_eq!(decode(header.kind, &bytes[1 + HEADER..]), Some(record));
         }
     }
@@ -292,7 +309,7 @@ mod tests {
     #[test]
     fn a_flipped_bit_anywhere_in_a_header_is_seen() {
         let mut bytes = Vec::new();
-        encode(&sample(), 1, 1, &mut bytes).unwrap();
+        encode(&sample(), Place { number: 1, batch: 1, previous: 0 }, &mut bytes).unwrap();
         for bit in 0..HEADER * 8 {
             let mut other = bytes.clone();
             other[bit / 8] ^= 1 << (bit % 8);
@@ -303,7 +320,7 @@ mod tests {
     #[test]
     fn short_payloads_are_refused_and_never_panic() {
         let mut bytes = Vec::new();
-        encode(&sample(), 1, 1, &mut bytes).unwrap();
+        encode(&sample(), Place { number: 1, batch: 1, previous: 0 }, &mut bytes).unwrap();
         for end in HEADER..bytes.len() {
             assert_eq!(decode(KIND_EVENTS, &bytes[HEADER..end]), None);
         }

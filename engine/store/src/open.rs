@@ -14,6 +14,7 @@ use crate::model::Model;
 use crate::replay::{Damage, Position, Quarantined, Replay};
 use crate::scan::{Piece, scan};
 use crate::segment::{self, Active};
+use crate::writer::Next;
 
 /// A moment at which a test can make the disk fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +90,7 @@ pub(crate) struct Parts {
     pub index: Index,
     pub model: Model,
     pub active: Option<Active>,
-    pub next_segment: u64,
-    pub next_frame: u64,
+    pub next: Next,
 }
 
 /// Opens the folder.
@@ -130,9 +130,9 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Parts, Opened), Err
     let (active, next_segment) = continue_at(&folder, &segments, &replay, options, &mut opened)?;
     opened.quarantined = replay.quarantined();
     opened.damage.clone_from(&replay.damage);
-    let next_frame = replay.next();
+    let next = Next { segment: next_segment, frame: replay.next(), owner: replay.owner };
     finish_index(&mut index, &replay);
-    Ok((Parts { lock, folder, index, model: replay.model, active, next_segment, next_frame }, opened))
+    Ok((Parts { lock, folder, index, model: replay.model, active, next }, opened))
 }
 
 /// Opens sled, if it is there and knows a place that is in the journal.

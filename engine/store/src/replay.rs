@@ -106,6 +106,8 @@ pub(crate) struct Replay {
     pub torn: u64,
     /// Whether the last segment has a good header.
     pub last_usable: bool,
+    /// The owner of the last good frame.
+    pub owner: u64,
     next: u64,
     pending: Vec<Pending>,
 }
@@ -129,7 +131,9 @@ impl Replay {
         self.end = from.unwrap_or(segment::HEADER);
         match first {
             _ if from.is_some() => {}
-            Some(first) if first > self.next => self.lost(number, 0, first, "frames are missing before this segment"),
+            Some(first) if first > self.next => {
+                self.lost(number, 0, first, None, "frames are missing before this segment");
+            }
             Some(_) => self.pending.clear(),
             None => self.pending.push(Pending {
                 segment: number,
@@ -175,12 +179,19 @@ impl Replay {
     fn good(&mut self, segment: u64, offset: usize, header: &Header, bytes: &[u8]) {
         let length = header.frame_bytes();
         self.end = offset as u64 + length;
+        self.owner = header.owner;
         if header.number < self.next {
             // The frame at which the index ends, or what a failed write left behind in a segment that was given up; the frame was written again later.
             return;
         }
         if header.number > self.next {
-            self.lost(segment, offset as u64, header.number, "frames are missing before this one");
+            self.lost(
+                segment,
+                offset as u64,
+                header.number,
+                Some(header.previous),
+                "frames are missing before this one",
+            );
         } else if let Some(pending) = self.pending.first().cloned() {
             self.push_damage(pending.segment, pending.offset, 0, pending.reason);
         }
@@ -255,12 +266,12 @@ impl Replay {
     }
 
     /// Frames up to `found` are missing: names the place, and the runs that are known to be hit.
-    fn lost(&mut self, segment: u64, offset: u64, found: u64, otherwise: &'static str) {
+    fn lost(&mut self, segment: u64, offset: u64, found: u64, previous: Option<u64>, otherwise: &'static str) {
         let missing = found.saturating_sub(self.next);
         let place = self.pending.first().cloned();
         let place = place.map_or((segment, offset, otherwise), |p| (p.segment, p.offset, p.reason));
         self.push_damage(place.0, place.1, missing, place.2);
-        let owners: HashSet<u64> = self.pending.iter().filter_map(|pending| pending.owner).collect();
+        let owners: HashSet<u64> = self.pending.iter().filter_map(|pending| pending.owner).chain(previous).collect();
         self.quarantine_owners(&owners);
         self.pending.clear();
         self.next = found;

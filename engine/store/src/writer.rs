@@ -16,7 +16,7 @@ use lifeboat_core::ports::{Append, Lease, RunHead, StoreError};
 use tokio::sync::oneshot;
 
 use crate::errors;
-use crate::frame::{self, Record};
+use crate::frame::{self, Place, Record};
 use crate::indexer::IndexQueue;
 use crate::model::{Model, View};
 use crate::open::{Fault, Options};
@@ -107,7 +107,20 @@ pub(crate) struct Writer {
     pub next_frame: u64,
     /// Why nothing is written any more.
     pub sealed: Option<String>,
+    /// The owner of the last durable frame.
+    owner: u64,
     batch: Batch,
+}
+
+/// How the journal goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Next {
+    /// The number of the next segment.
+    pub segment: u64,
+    /// The number of the next frame.
+    pub frame: u64,
+    /// The owner of the last frame.
+    pub owner: u64,
 }
 
 /// What is planned and not yet written.
@@ -118,6 +131,7 @@ struct Batch {
     ops: Vec<Op>,
     last: Option<Position>,
     frames: u64,
+    owner: Option<u64>,
     done: Vec<Done>,
 }
 
@@ -129,11 +143,11 @@ impl Writer {
         shared: Arc<Shared>,
         index: Arc<IndexQueue>,
         active: Option<Active>,
-        next: (u64, u64),
+        next: Next,
     ) -> Self {
-        let (next_segment, next_frame) = next;
+        let Next { segment: next_segment, frame: next_frame, owner } = next;
         let batch = Batch::default();
-        Self { journal, options, shared, index, active, next_segment, next_frame, sealed: None, batch }
+        Self { journal, options, shared, index, active, next_segment, next_frame, sealed: None, owner, batch }
     }
 
     /// Works until the queue is closed.
@@ -207,18 +221,21 @@ impl Writer {
         let start = self.batch.bytes.len();
         let number = self.next_frame + self.batch.frames;
         let too_large = || StoreError::Failed(errors::refused("a record of more than 4 GiB"));
-        let mut bytes = frame::encode(&record, number, self.next_frame, &mut self.batch.bytes).ok_or_else(too_large)?;
-        let fits = self.active.as_ref().is_some_and(|active| active.fits((start + bytes) as u64));
+        let previous = self.batch.owner.unwrap_or(self.owner);
+        let place = Place { number, batch: self.next_frame, previous };
+        let mut header = frame::encode(&record, place, &mut self.batch.bytes).ok_or_else(too_large)?;
+        let bytes = header.frame_bytes();
+        let fits = self.active.as_ref().is_some_and(|active| active.fits(start as u64 + bytes));
         let mut start = start;
         if !fits {
             // What was planned before ends its segment; this record opens the next one, in a batch of its own.
             self.batch.bytes.truncate(start);
             // If that fails, so does this one: it was judged on top of it.
             self.flush()?;
-            self.roll(bytes as u64).map_err(StoreError::Failed)?;
+            self.roll(bytes).map_err(StoreError::Failed)?;
             start = 0;
-            bytes = frame::encode(&record, self.next_frame, self.next_frame, &mut self.batch.bytes)
-                .ok_or_else(too_large)?;
+            let place = Place { number: self.next_frame, batch: self.next_frame, previous: self.owner };
+            header = frame::encode(&record, place, &mut self.batch.bytes).ok_or_else(too_large)?;
         }
         let number = self.next_frame + self.batch.frames;
         let Some(active) = &self.active else {
@@ -226,9 +243,10 @@ impl Writer {
         };
         let (segment, offset) = (active.number, active.end + start as u64);
         self.batch.frames += 1;
+        self.batch.owner = Some(header.owner);
         self.batch.last = Some(Position { segment, offset, number });
         self.batch.over.apply(&record);
-        let op = self.op(record, segment, offset, bytes as u64);
+        let op = self.op(record, segment, offset, bytes);
         self.batch.ops.push(op);
         Ok(())
     }
@@ -280,6 +298,7 @@ impl Writer {
         let result = if batch.bytes.is_empty() { Ok(()) } else { self.write(&batch.bytes) };
         if result.is_ok() && !batch.ops.is_empty() {
             self.next_frame += batch.frames;
+            self.owner = batch.owner.unwrap_or(self.owner);
             self.shared.publish(&batch.ops);
         }
         for done in batch.done {

@@ -166,6 +166,21 @@ fn a_flipped_byte_anywhere_is_named_and_hits_one_run_only() {
 }
 
 #[test]
+fn a_run_whose_last_frame_is_lost_with_its_header_is_not_silently_shorter() {
+    let (dir, runs, frames) = sample();
+    let mut bytes = std::fs::read(segment(dir.path(), 1)).unwrap();
+    // The tenth frame is the first run's last; nothing of it is left.
+    bytes[frames[9].0..frames[9].1].fill(0xA5);
+    std::fs::write(segment(dir.path(), 1), &bytes).unwrap();
+    std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+    let (store, opened) = open(dir.path());
+    assert_eq!((opened.damage.len(), opened.damage[0].missing), (1, 1));
+    assert_eq!(opened.quarantined.iter().map(|q| &q.run).collect::<Vec<_>>(), [&runs[0]]);
+    assert_eq!(code(write(&store, &runs[0], 3, "x")), "LB0602");
+    assert_eq!(read(&store, &runs[1]).len(), 4);
+}
+
+#[test]
 fn damage_behind_the_index_shows_when_the_run_is_read() {
     let (dir, runs, frames) = sample();
     let mut bytes = std::fs::read(segment(dir.path(), 1)).unwrap();
