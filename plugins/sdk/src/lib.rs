@@ -6,7 +6,7 @@
 //!
 //! A guest has no ambient world. What it gets are the handles of [`host`]: folders, streams, vaults, queries.
 //!
-//! ```ignore
+//! ```
 //! use lifeboat_sdk::prelude::*;
 //!
 //! /// Where the folder is.
@@ -59,7 +59,7 @@ pub mod prelude {
 /// `steps` lists the types that implement [`Step`], at most one for each kind. With `store`, the plugin's targets can
 /// hold vaults too.
 ///
-/// ```ignore
+/// ```text
 /// lifeboat_sdk::plugin! {
 ///     name: "fs",
 ///     summary: "Folders on this machine",
