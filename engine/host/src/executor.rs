@@ -43,6 +43,7 @@ impl Ended {
             Some(stop @ Stop::Deadline(_)) => ("LB0705", stop.to_string(), false),
             Some(stop @ Stop::Cancelled(_)) => ("LB0706", stop.to_string(), true),
             Some(stop @ Stop::Memory { .. }) => ("LB0704", stop.to_string(), false),
+            Some(stop @ Stop::Payload(_)) => ("LB0708", stop.to_string(), false),
             None => {
                 let cause = self.error.root_cause().to_string();
                 // Wasmtime's type for this is private; the test over the fixture's huge output holds the words.

@@ -32,6 +32,9 @@ pub enum Stop {
         /// The limit.
         limit: usize,
     },
+    /// It asked for or handed over more than it may in one call.
+    #[error("{0}")]
+    Payload(String),
 }
 
 impl From<wasmtime::Error> for Fault {

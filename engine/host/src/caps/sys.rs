@@ -7,7 +7,7 @@ use lifeboat_core::limits::RANDOM_BYTES_MAX;
 use lifeboat_core::ports::AttemptSink;
 
 use crate::bindings::lifeboat::plugin::sys::{Host, Level};
-use crate::fault::{Fault, from_failure};
+use crate::fault::{Fault, Stop, from_failure};
 use crate::guest::Guest;
 
 impl Host for Guest {
@@ -44,7 +44,8 @@ impl Host for Guest {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         if len > RANDOM_BYTES_MAX {
             // The interface has no error here, and fewer bytes than asked for would be taken for all of them.
-            return Err(wasmtime::format_err!("it asked for {len} random bytes; the limit is {RANDOM_BYTES_MAX}"));
+            let message = format!("it asked for {len} random bytes in one call; the limit is {RANDOM_BYTES_MAX}");
+            return Err(Stop::Payload(message).into());
         }
         let mut bytes = vec![0; len];
         std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes))?;
