@@ -1,1 +1,37 @@
-//! vault
+//! Snapshots in the restic repository format, kept in any plugin that exports a store.
+//!
+//! The format is written and its bookkeeping is done by `rustic_core`; a vault made here opens with stock `restic` and
+//! the same password, so that a recovery never depends on Lifeboat being alive. Three things are done here and not by
+//! the library, each for a reason:
+//!
+//! - **Reading the source** ([`source`]): entries are opened through directory handles without following links, so a
+//!   link that is swapped in during the walk leads nowhere. A file that cannot be read fails the snapshot: the library
+//!   would leave it out with a warning, and a snapshot that is silently partial is worse than none.
+//! - **Restoring and checking** ([`restore`], [`check`]): the library writes by path, follows links in the destination
+//!   and only logs what it could not set. Here every write goes through a handle below the destination, every blob is
+//!   hashed before it is written, what is already right is left alone, and everything is synced before it returns.
+//! - **Locks** ([`lock`]): the library has none. While it works, a vault has a shared lock of restic's format, so that a
+//!   stock `restic prune` waits or refuses.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+mod backend;
+mod blobs;
+mod check;
+mod cipher;
+mod copy;
+mod dirs;
+mod error;
+mod existing;
+mod lock;
+mod meta;
+mod node;
+mod restore;
+mod session;
+mod snapshot;
+mod source;
+mod tree;
+mod vault;
+mod watch;
+
+pub use vault::{RusticVaults, open};

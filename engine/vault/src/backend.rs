@@ -1,0 +1,167 @@
+//! A backend of `rustic_core` over an object store, with the keys of restic's own layout.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lifeboat_core::Failure;
+use lifeboat_host::ports::ObjectStore;
+use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
+use tokio::runtime::Handle;
+
+use crate::watch::Watch;
+
+/// An object store with the means to wait for it from a thread that is not a runtime's worker.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) handle: Handle,
+}
+
+impl Place {
+    /// Bytes of an object.
+    pub(crate) fn get(&self, key: &str, offset: u64, len: Option<u64>) -> Result<Bytes, Failure> {
+        self.handle.block_on(self.store.get(key, offset, len))
+    }
+
+    /// Writes an object.
+    pub(crate) fn put(&self, key: &str, data: Bytes) -> Result<(), Failure> {
+        self.handle.block_on(self.store.put(key, data))
+    }
+
+    /// The objects below a prefix: key and size.
+    pub(crate) fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, Failure> {
+        let objects = self.handle.block_on(self.store.list(prefix))?;
+        Ok(objects.into_iter().map(|object| (object.key, object.size)).collect())
+    }
+
+    /// The size of an object, if it is there.
+    pub(crate) fn head(&self, key: &str) -> Result<Option<u64>, Failure> {
+        Ok(self.handle.block_on(self.store.head(key))?.map(|object| object.size))
+    }
+
+    /// Deletes an object.
+    pub(crate) fn delete(&self, key: &str) -> Result<(), Failure> {
+        self.handle.block_on(self.store.delete(key))
+    }
+}
+
+/// The key of a file of a repository.
+pub(crate) fn key(kind: FileType, id: &Id) -> String {
+    let hex = id.to_hex();
+    match kind {
+        FileType::Config => "config".to_owned(),
+        FileType::Pack => format!("data/{}/{}", hex.as_str().get(..2).unwrap_or_default(), hex.as_str()),
+        FileType::Index | FileType::Key | FileType::Snapshot => format!("{}/{}", kind.dirname(), hex.as_str()),
+    }
+}
+
+/// The backend of one operation.
+pub(crate) struct ObjectBackend {
+    pub(crate) place: Place,
+    pub(crate) watch: Arc<Watch>,
+}
+
+impl std::fmt::Debug for ObjectBackend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ObjectBackend({})", self.place.store.location())
+    }
+}
+
+impl ObjectBackend {
+    /// Notes the failure, so that it is told as it is, and gives the library an error of its own kind.
+    fn told<T>(&self, key: &str, result: Result<T, Failure>) -> RusticResult<T> {
+        result.map_err(|failure| {
+            let error = RusticError::new(ErrorKind::Backend, format!("{key}: {}", failure.message.replace('`', "'")));
+            self.watch.note_failure(failure);
+            error
+        })
+    }
+}
+
+impl ReadBackend for ObjectBackend {
+    fn location(&self) -> String {
+        self.place.store.location()
+    }
+
+    fn list_with_size(&self, kind: FileType) -> RusticResult<Vec<(Id, u32)>> {
+        if kind == FileType::Config {
+            let size = self.told("config", self.place.head("config"))?;
+            return Ok(size.map(|size| (Id::default(), fits(size))).into_iter().collect());
+        }
+        let prefix = format!("{}/", kind.dirname());
+        let listed = self.told(&prefix, self.watch.go_on().and_then(|()| self.place.list(&prefix)))?;
+        // Whatever is not named by an id is not of the repository: a half-written file of a store, for one.
+        Ok(listed
+            .into_iter()
+            .filter_map(|(key, size)| {
+                let name = key.rsplit('/').next().unwrap_or_default();
+                (name.len() == 64).then(|| name.parse::<Id>().ok()).flatten().map(|id| (id, fits(size)))
+            })
+            .collect())
+    }
+
+    fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
+        let key = key(kind, id);
+        self.told(&key, self.watch.go_on().and_then(|()| self.place.get(&key, 0, None)))
+    }
+
+    fn read_partial(&self, kind: FileType, id: &Id, _: bool, offset: u32, length: u32) -> RusticResult<Bytes> {
+        let key = key(kind, id);
+        let read = self
+            .watch
+            .go_on()
+            .and_then(|()| self.place.get(&key, u64::from(offset), Some(u64::from(length))))
+            .and_then(|data| {
+                if data.len() == length as usize {
+                    return Ok(data);
+                }
+                Err(crate::error::fail(
+                    crate::error::DAMAGED,
+                    format!("{key} ends at byte {} of {}", u64::from(offset) + data.len() as u64, offset + length),
+                ))
+            });
+        self.told(&key, read)
+    }
+
+    fn warmup_path(&self, kind: FileType, id: &Id) -> String {
+        key(kind, id)
+    }
+}
+
+impl WriteBackend for ObjectBackend {
+    fn write_bytes(&self, kind: FileType, id: &Id, _: bool, content: BytesList) -> RusticResult<()> {
+        let key = key(kind, id);
+        if kind == FileType::Snapshot
+            && let Some(failure) = self.watch.failure()
+        {
+            // Something of the source was not read, and the library went on without it: nothing partial is made final.
+            return self.told(&key, Err(failure));
+        }
+        let written = self.watch.go_on().and_then(|()| self.place.put(&key, joined(content)));
+        self.told(&key, written)
+    }
+
+    fn remove(&self, kind: FileType, id: &Id, _: bool) -> RusticResult<()> {
+        let key = key(kind, id);
+        self.told(&key, self.place.delete(&key))
+    }
+}
+
+/// One buffer; without a copy where there is only one part.
+fn joined(content: BytesList) -> Bytes {
+    let size = content.size();
+    let mut parts = content.into_vec();
+    if parts.len() == 1 {
+        return parts.pop().unwrap_or_default();
+    }
+    let mut whole = Vec::with_capacity(size);
+    for part in parts {
+        whole.extend_from_slice(&part);
+    }
+    whole.into()
+}
+
+/// Sizes of repository files are below 4 GiB by the format; a larger one is wrong in any case and compares unequal.
+fn fits(size: u64) -> u32 {
+    u32::try_from(size).unwrap_or(u32::MAX)
+}

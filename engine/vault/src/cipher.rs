@@ -1,0 +1,67 @@
+//! Opening and sealing of what a repository holds: AES-256 in counter mode, Poly1305-AES, zstd, SHA-256.
+//!
+//! `rustic_core` keeps its own for itself. It is needed here to write locks, and to read blobs in long ranges.
+
+use aes256ctr_poly1305aes::aead::AeadInPlace;
+use aes256ctr_poly1305aes::{Aes256CtrPoly1305Aes, Key, Nonce, Tag};
+use rustic_core::repofile::MasterKey;
+use sha2::{Digest, Sha256};
+
+/// Bytes of the nonce before the sealed text, and of the tag after it.
+const NONCE: usize = 16;
+const TAG: usize = 16;
+/// Both.
+pub(crate) const OVERHEAD: u32 = 32;
+
+/// The master key of a repository, ready for use.
+#[derive(Clone)]
+pub(crate) struct Cipher(Aes256CtrPoly1305Aes);
+
+impl Cipher {
+    /// The cipher of a master key; `None` when a part of the key has the wrong length.
+    pub(crate) fn new(master: &MasterKey) -> Option<Self> {
+        let whole: Vec<u8> = [master.encrypt.as_slice(), &master.mac.k, &master.mac.r].concat();
+        if master.encrypt.len() != 32 || master.mac.k.len() != 16 || master.mac.r.len() != 16 {
+            return None;
+        }
+        Some(Self(Aes256CtrPoly1305Aes::new(Key::from_slice(&whole))))
+    }
+
+    /// Opens a sealed text in place and gives the plain part of the buffer; `None` when it is not what was sealed.
+    pub(crate) fn open<'a>(&self, sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        let (nonce, rest) = sealed.split_at_mut_checked(NONCE)?;
+        let (text, tag) = rest.split_at_mut_checked(rest.len().checked_sub(TAG)?)?;
+        let nonce = Nonce::clone_from_slice(nonce);
+        self.0.decrypt_in_place_detached(&nonce, &[], text, Tag::from_slice(tag)).ok()?;
+        Some(text)
+    }
+
+    /// Seals a text under a fresh random nonce.
+    pub(crate) fn seal(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let mut nonce = Nonce::default();
+        getrandom::fill(&mut nonce).ok()?;
+        let mut body = text.to_vec();
+        let tag = self.0.encrypt_in_place_detached(&nonce, &[], &mut body).ok()?;
+        Some([nonce.as_slice(), &body, &tag].concat())
+    }
+}
+
+/// SHA-256, the name of everything in a repository.
+pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
+    Sha256::digest(data).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_opens_and_what_was_changed_does_not() {
+        let cipher = Cipher::new(&MasterKey::new()).unwrap();
+        let mut sealed = cipher.seal(b"a lock").unwrap();
+        assert_eq!(cipher.open(&mut sealed.clone()).unwrap(), b"a lock");
+        sealed[17] ^= 1;
+        assert!(cipher.open(&mut sealed).is_none());
+        assert!(cipher.open(&mut [0; 31]).is_none());
+    }
+}
