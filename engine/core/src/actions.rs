@@ -45,7 +45,7 @@ pub fn pending(state: &RunState) -> Vec<Action> {
     if matches!(state.heading, Heading::Cancelling { .. }) {
         actions.push(Action::CancelRunning);
     }
-    for place in &state.active {
+    for place in state.running.iter().chain(&state.held) {
         let (Some(step), Some(now)) = (state.plan.steps.get(*place), state.steps.get(*place)) else { continue };
         match &now.phase {
             Phase::Running { direction, number, token, .. } => actions.push(Action::Launch {
@@ -69,6 +69,28 @@ pub fn pending(state: &RunState) -> Vec<Action> {
     }
     actions.extend(wake.map(Action::WakeAt));
     actions
+}
+
+/// The steps whose plugin has to be asked whether an attempt happened, with the number of that attempt.
+pub fn probes(state: &RunState) -> Vec<(StepId, u32)> {
+    let asked = |place: &usize| match (state.plan.steps.get(*place)?, &state.steps.get(*place)?.phase) {
+        (step, Phase::InDoubt { number, .. }) => Some((step.id.clone(), *number)),
+        _ => None,
+    };
+    let forward = state.result.is_none() && state.heading == Heading::Forward;
+    if forward { state.held.iter().filter_map(asked).collect() } else { Vec::new() }
+}
+
+/// The next time after `now` at which something becomes due. What is due already waits for a place, not for a time.
+pub fn wake_after(state: &RunState, now: u64) -> Option<u64> {
+    let forward = state.heading == Heading::Forward;
+    let due = |place: &usize| match &state.steps.get(*place)?.phase {
+        Phase::Backoff { until, direction } if forward || *direction == Direction::Undo => Some(*until),
+        Phase::Timer { until } | Phase::Approval { expires_at: Some(until), .. } if forward => Some(*until),
+        _ => None,
+    };
+    let times = state.held.iter().filter_map(due).filter(|at| *at > now);
+    if state.result.is_some() { None } else { times.min() }
 }
 
 /// The idempotency key of a step: the same for all of its attempts in this run, forward and undo, so that an undo finds

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::event::{Event, EventKind, RunResult, Said};
 use crate::ids::StepId;
 use crate::outcome::{Failure, Outcome, ProbeAnswer};
-use crate::plan::{InDoubt, PLAN_FORMAT};
+use crate::plan::{InDoubt, PLAN_FORMAT, StepKind};
 use crate::ports::Direction;
 use crate::state::{Heading, Phase, RunState, StepState};
 
@@ -61,8 +61,9 @@ pub fn create(event: &Event) -> Result<RunState, Error> {
         dependents,
         unmet,
         ready,
-        active: BTreeSet::new(),
-        done_order: Vec::new(),
+        running: BTreeSet::new(),
+        held: BTreeSet::new(),
+        effects: Vec::new(),
         complete: 0,
         failed: BTreeSet::new(),
         plan: Arc::new((**plan).clone()),
@@ -93,9 +94,7 @@ fn illegal(message: impl Into<String>) -> Error {
 /// # Errors
 /// `LB0503` when the event cannot follow; the state is then not to be used any more.
 pub fn apply(state: &mut RunState, event: &Event) -> Result<(), Error> {
-    if state.result.is_some()
-        && !matches!(event.kind, EventKind::StepRetried { .. } | EventKind::StepSkipped { .. })
-    {
+    if state.result.is_some() && !matches!(event.kind, EventKind::StepRetried { .. } | EventKind::StepSkipped { .. }) {
         return Err(illegal("an event follows the end of the run"));
     }
     match &event.kind {
@@ -107,7 +106,10 @@ pub fn apply(state: &mut RunState, event: &Event) -> Result<(), Error> {
             let end = End { at: event.at, retry_at: *retry_at, interrupted: *interrupted };
             finished(state, step, *direction, *number, outcome, &end)?;
         }
-        EventKind::Checkpointed { step, value, .. } => state.entry(step)?.1.checkpoint = Some(value.clone()),
+        EventKind::Checkpointed { step, number, value } => {
+            let under_way = |phase: &Phase| matches!(phase, Phase::Running { number: n, .. } if n == number);
+            state.expect(step, under_way)?.1.checkpoint = Some(value.clone());
+        }
         EventKind::Probed { step, number, answer, retry_at } => {
             probed(state, step, *number, answer, *retry_at, event.at)?;
         }
@@ -130,17 +132,11 @@ pub fn apply(state: &mut RunState, event: &Event) -> Result<(), Error> {
         EventKind::StepRetried { step, .. } => retried(state, step, event.at)?,
         EventKind::StepSkipped { step, said } => skipped(state, step, said, event.at)?,
         EventKind::CancelRequested { compensate, said } => {
+            state.going_forward("it is cancelled")?;
             state.heading = Heading::Cancelling { compensate: *compensate, said: said.clone() };
         }
-        EventKind::UnwindStarted { .. } => {
-            let cancelled = matches!(state.heading, Heading::Cancelling { .. });
-            let then = if cancelled { RunResult::Cancelled } else { RunResult::Failed };
-            state.heading = Heading::Unwinding { then };
-        }
-        EventKind::RunFinished { result } => {
-            state.result = Some(*result);
-            state.finished_at = Some(event.at);
-        }
+        EventKind::UnwindStarted { .. } => state.unwind()?,
+        EventKind::RunFinished { result } => state.finish(*result, event.at)?,
     }
     state.seq += 1;
     state.updated_at = event.at;
@@ -168,13 +164,13 @@ fn started(
     let place = state.place(id)?;
     let ready = state.ready.contains(&place);
     let unwinding = matches!(state.heading, Heading::Unwinding { .. });
+    let forward = state.heading == Heading::Forward;
     let step = state.entry(id)?.1;
     let legal = match (direction, &step.phase) {
-        (Direction::Forward, Phase::Pending) => ready,
-        (Direction::Forward, Phase::Backoff { direction, .. }) => *direction == Direction::Forward,
-        (Direction::Undo, Phase::Backoff { direction: Direction::Undo, .. }) => unwinding,
+        (Direction::Forward, Phase::Pending) => forward && ready,
+        (Direction::Forward, Phase::Backoff { direction, .. }) => forward && *direction == Direction::Forward,
+        (Direction::Forward, _) | (Direction::Undo, Phase::Running { .. } | Phase::UndoFailed { .. }) => false,
         (Direction::Undo, _) => unwinding && step.may_have_happened,
-        (Direction::Forward, _) => false,
     };
     let count = match direction {
         Direction::Forward => &mut step.attempts,
@@ -184,11 +180,13 @@ fn started(
         return Err(illegal(format!("an attempt of step '{id}' starts while it is {}", step.phase.as_str())));
     }
     *count = number;
+    if direction == Direction::Undo && number == 1 {
+        // An undo has the retries of its own policy, whatever the way forward cost.
+        step.failures = 0;
+    }
     step.started_at.get_or_insert(at);
-    step.phase = Phase::Running { direction, number, token, since: at };
     state.token = token;
-    state.ready.remove(&place);
-    state.active.insert(place);
+    state.settle(place, Phase::Running { direction, number, token, since: at }, at);
     Ok(())
 }
 
@@ -200,10 +198,11 @@ fn finished(
     outcome: &Outcome,
     end: &End,
 ) -> Result<(), Error> {
-    let policy = state.plan.step(id).map(|step| step.policy.in_doubt);
-    let (place, step) = state.expect(id, |phase| {
-        matches!(phase, Phase::Running { direction: d, number: n, .. } if *d == direction && *n == number)
-    })?;
+    let policy = state.step(id).map(|(step, _)| step.policy.in_doubt);
+    let (place, step) = state.expect(
+        id,
+        |phase| matches!(phase, Phase::Running { direction: d, number: n, .. } if *d == direction && *n == number),
+    )?;
     let counts = !end.interrupted && !matches!(outcome, Outcome::Done { .. });
     step.failures += u32::from(counts);
     let next = match outcome {
@@ -241,8 +240,7 @@ fn probed(
     retry_at: Option<u64>,
     at: u64,
 ) -> Result<(), Error> {
-    let (place, step) =
-        state.expect(id, |phase| matches!(phase, Phase::InDoubt { number: n, .. } if *n == number))?;
+    let (place, step) = state.expect(id, |phase| matches!(phase, Phase::InDoubt { number: n, .. } if *n == number))?;
     let Phase::InDoubt { reason: doubt, .. } = &step.phase else {
         return Err(illegal(format!("step '{id}' is not in doubt")));
     };
@@ -266,7 +264,8 @@ fn probed(
 }
 
 fn approved(state: &mut RunState, id: &StepId, said: &Said, at: u64) -> Result<(), Error> {
-    let quorum = state.plan.step(id).and_then(|step| step.approval.as_ref()).map_or(1, |approval| approval.quorum);
+    state.going_forward("a step is approved")?;
+    let quorum = state.step(id).and_then(|(step, _)| step.approval.as_ref()).map_or(1, |approval| approval.quorum);
     let (place, step) = state.expect(id, |phase| matches!(phase, Phase::Approval { .. }))?;
     let Phase::Approval { given, .. } = &mut step.phase else {
         return Err(illegal(format!("step '{id}' asks nobody")));
@@ -285,23 +284,16 @@ fn approved(state: &mut RunState, id: &StepId, said: &Said, at: u64) -> Result<(
 
 fn retried(state: &mut RunState, id: &StepId, at: u64) -> Result<(), Error> {
     let unwinding = matches!(state.heading, Heading::Unwinding { .. });
-    let (place, step) = state.expect(id, |phase| {
-        matches!(phase, Phase::Failed { .. } | Phase::Asking { .. } | Phase::UndoFailed { .. })
-    })?;
-    step.failures = 0;
-    step.finished_at = None;
+    let cancelling = matches!(state.heading, Heading::Cancelling { .. });
+    let (place, step) = state
+        .expect(id, |phase| matches!(phase, Phase::Failed { .. } | Phase::Asking { .. } | Phase::UndoFailed { .. }))?;
     let undo = matches!(step.phase, Phase::UndoFailed { .. });
-    if undo != unwinding {
+    if undo != unwinding || cancelling {
         return Err(illegal(format!("step '{id}' is retried in the wrong direction")));
     }
-    if undo {
-        state.settle(place, Phase::Backoff { direction: Direction::Undo, until: at }, at);
-    } else {
-        step.phase = Phase::Pending;
-        state.active.remove(&place);
-        state.failed.remove(&place);
-        state.ready.insert(place);
-    }
+    step.failures = 0;
+    let backoff = Phase::Backoff { direction: Direction::Undo, until: at };
+    state.settle(place, if undo { backoff } else { Phase::Pending }, at);
     state.result = None;
     state.finished_at = None;
     Ok(())
@@ -309,8 +301,15 @@ fn retried(state: &mut RunState, id: &StepId, at: u64) -> Result<(), Error> {
 
 fn skipped(state: &mut RunState, id: &StepId, said: &Said, at: u64) -> Result<(), Error> {
     let unwinding = matches!(state.heading, Heading::Unwinding { .. });
+    if matches!(state.heading, Heading::Cancelling { .. }) {
+        return Err(illegal(format!("step '{id}' is skipped while the run is cancelled")));
+    }
+    if state.step(id).is_some_and(|(step, _)| step.kind == StepKind::Approve) {
+        return Err(illegal(format!("the approval '{id}' is skipped")));
+    }
     let (place, step) = state.expect(id, |phase| {
-        !matches!(phase, Phase::Running { .. } | Phase::Done | Phase::Skipped { .. } | Phase::Undone | Phase::Approval { .. })
+        let closed = matches!(phase, Phase::Running { .. } | Phase::Done | Phase::Skipped { .. } | Phase::Undone);
+        !closed && (!unwinding || matches!(phase, Phase::UndoFailed { .. }))
     })?;
     let phase = Phase::Skipped { said: said.clone() };
     if unwinding {
@@ -318,10 +317,8 @@ fn skipped(state: &mut RunState, id: &StepId, said: &Said, at: u64) -> Result<()
         step.may_have_happened = false;
         state.settle(place, phase, at);
     } else {
-        state.ready.remove(&place);
-        state.failed.remove(&place);
         state.settle(place, phase, at);
-        state.completed(place);
+        state.release_dependents(place);
     }
     state.result = None;
     state.finished_at = None;
@@ -351,14 +348,13 @@ impl RunState {
     /// A step of the engine begins: its question, or its timer.
     fn begin(&mut self, id: &StepId, at: u64, phase: Phase) -> Result<(), Error> {
         let place = self.place(id)?;
-        if !self.ready.remove(&place) {
+        if !self.ready.contains(&place) || self.heading != Heading::Forward {
             return Err(illegal(format!("step '{id}' begins before its time")));
         }
         let step = self.entry(id)?.1;
         step.attempts += 1;
         step.started_at.get_or_insert(at);
-        step.phase = phase;
-        self.active.insert(place);
+        self.settle(place, phase, at);
         Ok(())
     }
 
@@ -368,29 +364,27 @@ impl RunState {
         Ok(())
     }
 
+    /// The effect of a step may be there from now on.
     fn touch(&mut self, place: usize) {
         if let Some(step) = self.steps.get_mut(place) {
             step.may_have_happened = true;
         }
-        if !self.done_order.contains(&place) {
-            self.done_order.push(place);
+        // The order only matters for steps that are undone; the others would make the list long.
+        if self.plan.steps.get(place).is_some_and(|step| step.compensate) {
+            self.effects.push(place);
         }
     }
 
     fn done(&mut self, place: usize, outputs: Value, at: u64) {
-        // The order of undoing only matters for steps that can be undone; the others would make the list long.
-        if self.plan.steps.get(place).is_some_and(|step| step.compensate) {
-            self.touch(place);
-        }
+        self.touch(place);
         if let Some(step) = self.steps.get_mut(place) {
             step.outputs = Some(outputs);
         }
         self.settle(place, Phase::Done, at);
-        self.completed(place);
+        self.release_dependents(place);
     }
 
-    fn completed(&mut self, place: usize) {
-        self.complete += 1;
+    fn release_dependents(&mut self, place: usize) {
         let dependents = self.dependents.get(place).cloned().unwrap_or_default();
         for next in dependents {
             let Some(unmet) = self.unmet.get_mut(next) else { continue };
@@ -402,22 +396,84 @@ impl RunState {
         }
     }
 
-    fn settle(&mut self, place: usize, phase: Phase, at: u64) {
-        let open = !matches!(phase, Phase::Done | Phase::Failed { .. } | Phase::Skipped { .. } | Phase::Undone);
-        if open {
-            self.active.insert(place);
-        } else {
-            self.active.remove(&place);
+    fn going_forward(&self, what: &str) -> Result<(), Error> {
+        let forward = self.heading == Heading::Forward;
+        forward.then_some(()).ok_or_else(|| illegal(format!("{what} while the run does not go forward")))
+    }
+
+    fn unwind(&mut self) -> Result<(), Error> {
+        let then = match self.heading {
+            Heading::Cancelling { .. } => RunResult::Cancelled,
+            Heading::Forward => RunResult::Failed,
+            Heading::Unwinding { .. } => return Err(illegal("the run is unwound twice")),
+        };
+        if !self.running.is_empty() {
+            return Err(illegal("the run is unwound while attempts are under way"));
         }
-        if matches!(phase, Phase::Failed { .. }) {
-            self.failed.insert(place);
+        self.withdraw();
+        self.heading = Heading::Unwinding { then };
+        Ok(())
+    }
+
+    fn finish(&mut self, result: RunResult, at: u64) -> Result<(), Error> {
+        if !self.running.is_empty() {
+            return Err(illegal("the run ends while attempts are under way"));
         }
-        if let Some(step) = self.steps.get_mut(place) {
-            if matches!(phase, Phase::Undone) {
-                step.may_have_happened = false;
+        if result == RunResult::Succeeded && self.complete != self.steps.len() {
+            return Err(illegal("the run succeeds while steps are not complete"));
+        }
+        self.withdraw();
+        self.result = Some(result);
+        self.finished_at = Some(at);
+        Ok(())
+    }
+
+    /// Takes back what only waited: questions, timers, retries. They will not come about, and nobody is to answer them.
+    fn withdraw(&mut self) {
+        let waits = |phase: &Phase| match phase {
+            Phase::Approval { .. } | Phase::Timer { .. } => true,
+            Phase::Backoff { direction, .. } => *direction == Direction::Forward,
+            _ => false,
+        };
+        let (steps, held) = (&mut self.steps, &mut self.held);
+        held.retain(|place| match steps.get_mut(*place) {
+            Some(step) if waits(&step.phase) => {
+                step.phase = Phase::Pending;
+                false
             }
-            step.finished_at = (!open || matches!(phase, Phase::UndoFailed { .. })).then_some(at);
-            step.phase = phase;
+            _ => true,
+        });
+    }
+
+    /// Puts a step into a phase, and into the sets that belong to it. The only place where a phase changes, but for
+    /// [`Self::withdraw`].
+    fn settle(&mut self, place: usize, phase: Phase, at: u64) {
+        let Some(step) = self.steps.get_mut(place) else { return };
+        let was_complete = step.is_complete();
+        let closed = matches!(phase, Phase::Done | Phase::Failed { .. } | Phase::Skipped { .. } | Phase::Undone);
+        if matches!(phase, Phase::Undone) {
+            step.may_have_happened = false;
+        }
+        step.finished_at = (closed || matches!(phase, Phase::UndoFailed { .. })).then_some(at);
+        step.phase = phase;
+        let (is_complete, phase) = (step.is_complete(), &step.phase);
+        let put = |set: &mut BTreeSet<usize>, member: bool| if member { set.insert(place) } else { set.remove(&place) };
+        let (pending, running) = (matches!(phase, Phase::Pending), matches!(phase, Phase::Running { .. }));
+        put(&mut self.ready, pending);
+        put(&mut self.running, running);
+        put(&mut self.held, !(closed || pending || running));
+        put(&mut self.failed, matches!(phase, Phase::Failed { .. }));
+        self.complete = self.complete + usize::from(is_complete) - usize::from(was_complete);
+        self.forget_undone();
+    }
+
+    /// Drops effects that are gone from the end of the list, so that the next one to undo is found at once.
+    fn forget_undone(&mut self) {
+        while let Some(last) = self.effects.last() {
+            if self.steps.get(*last).is_some_and(|step| step.may_have_happened) {
+                break;
+            }
+            self.effects.pop();
         }
     }
 }

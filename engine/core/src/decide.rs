@@ -3,6 +3,7 @@
 //! All functions are pure: state, time and randomness in, events or a refusal out. Nothing has happened until those
 //! events are durable.
 
+use crate::Error;
 use crate::actions::key;
 use crate::event::{EventKind, RunResult, Said};
 use crate::ids::{Digest, StepId};
@@ -12,7 +13,6 @@ use crate::plan::{Effect, InDoubt, Step, StepKind};
 use crate::policy::backoff_ms;
 use crate::ports::Direction;
 use crate::state::{Heading, Phase, RunState, StepState};
-use crate::Error;
 
 /// What the round may use.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +47,7 @@ pub fn advance(state: &RunState, round: Round) -> Vec<EventKind> {
 
 /// How many attempts are under way.
 pub fn running(state: &RunState) -> usize {
-    let phases = state.active.iter().filter_map(|place| state.steps.get(*place));
-    phases.filter(|step| matches!(step.phase, Phase::Running { .. })).count()
+    state.running.len()
 }
 
 /// How many attempts the run would start now if it could: for asking for places.
@@ -57,19 +56,25 @@ pub fn wanted(state: &RunState, now: u64) -> usize {
         return 0;
     }
     if let Heading::Unwinding { .. } = state.heading {
-        return usize::from(running(state) == 0 && next_undo(state).is_some());
+        return usize::from(running(state) == 0 && next_undo(state, now).is_some());
     }
     if state.heading != Heading::Forward || failing_with_compensation(state) {
         return 0;
     }
-    let room = usize::try_from(state.plan.max_parallel).unwrap_or(usize::MAX).saturating_sub(running(state));
+    let room = room(state);
     let due = |place: &usize| {
         matches!(state.steps.get(*place).map(|step| &step.phase),
             Some(Phase::Backoff { until, direction: Direction::Forward }) if *until <= now)
     };
     let plugin = |place: &&usize| state.plan.steps.get(**place).is_some_and(|step| step.kind.by_plugin());
     let ready = state.ready.iter().filter(plugin).take(room).count();
-    (ready + state.active.iter().filter(|place| due(place)).count()).min(room)
+    (ready + state.held.iter().filter(|place| due(place)).count()).min(room)
+}
+
+/// How many more attempts the run's own limit allows. A limit of none at all would never end.
+fn room(state: &RunState) -> usize {
+    let limit = usize::try_from(state.plan.max_parallel.max(1)).unwrap_or(usize::MAX);
+    limit.saturating_sub(running(state))
 }
 
 fn failing_with_compensation(state: &RunState) -> bool {
@@ -85,12 +90,9 @@ fn forward(state: &RunState, round: Round) -> Vec<EventKind> {
         return vec![EventKind::UnwindStarted { cause }];
     }
     let mut events = timers(state, round.now);
-    let mut room = usize::try_from(state.plan.max_parallel)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(running(state))
-        .min(round.starts);
+    let mut room = room(state).min(round.starts);
     let mut token = state.token;
-    let due = state.active.iter().chain(&state.ready);
+    let due = state.held.iter().chain(&state.ready);
     for (step, now) in due.filter_map(|place| Some((state.plan.steps.get(*place)?, state.steps.get(*place)?))) {
         match (&now.phase, step.kind) {
             (Phase::Pending, StepKind::Approve) => events.push(ask(state, step, round.now)),
@@ -115,7 +117,8 @@ fn forward(state: &RunState, round: Round) -> Vec<EventKind> {
             break;
         }
     }
-    if events.is_empty() && state.active.is_empty() && state.ready.is_empty() {
+    let nothing_left = state.running.is_empty() && state.held.is_empty() && state.ready.is_empty();
+    if events.is_empty() && nothing_left {
         let all = state.complete == state.plan.steps.len();
         let result = if all { RunResult::Succeeded } else { RunResult::Failed };
         events.push(EventKind::RunFinished { result });
@@ -125,7 +128,7 @@ fn forward(state: &RunState, round: Round) -> Vec<EventKind> {
 
 fn timers(state: &RunState, now: u64) -> Vec<EventKind> {
     let mut events = Vec::new();
-    for place in &state.active {
+    for place in &state.held {
         let (Some(step), Some(entry)) = (state.plan.steps.get(*place), state.steps.get(*place)) else { continue };
         match &entry.phase {
             Phase::Timer { until } if *until <= now => events.push(EventKind::WaitEnded { step: step.id.clone() }),
@@ -158,13 +161,16 @@ fn start(state: &RunState, step: &Step, now: &StepState, direction: Direction, t
     }
 }
 
-/// The newest effect that is still there and can be undone.
-fn next_undo(state: &RunState) -> Option<usize> {
-    let candidates = state.done_order.iter().rev().copied();
-    candidates.into_iter().find(|place| {
-        let undoable = state.plan.steps.get(*place).is_some_and(|step| step.compensate);
-        undoable && state.steps.get(*place).is_some_and(|step| step.may_have_happened)
-    })
+/// The newest effect that is still there, if its undo can be tried now.
+fn next_undo(state: &RunState, now: u64) -> Option<(&Step, &StepState)> {
+    let place = *state.effects.last()?;
+    let (step, entry) = (state.plan.steps.get(place)?, state.steps.get(place)?);
+    let waits = match &entry.phase {
+        Phase::Backoff { until, direction: Direction::Undo } => *until > now,
+        Phase::UndoFailed { .. } => true,
+        _ => false,
+    };
+    (!waits).then_some((step, entry))
 }
 
 /// One undo after the other: what depends on an effect is gone before the effect is.
@@ -172,19 +178,15 @@ fn unwind(state: &RunState, round: Round, then: RunResult) -> Vec<EventKind> {
     if running(state) > 0 {
         return Vec::new();
     }
-    let Some(place) = next_undo(state) else {
+    if state.effects.is_empty() {
         return vec![EventKind::RunFinished { result: then }];
-    };
-    let (Some(step), Some(now)) = (state.plan.steps.get(place), state.steps.get(place)) else { return Vec::new() };
-    let waits = match &now.phase {
-        Phase::Backoff { until, direction: Direction::Undo } => *until > round.now,
-        Phase::UndoFailed { .. } => true,
-        _ => false,
-    };
-    if waits || round.starts == 0 {
-        return Vec::new();
     }
-    vec![start(state, step, now, Direction::Undo, state.token + 1)]
+    match next_undo(state, round.now) {
+        Some((step, entry)) if round.starts > 0 => {
+            vec![start(state, step, entry, Direction::Undo, state.token + 1)]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The event for the end of an attempt: whether and when it is tried again is decided here.
@@ -203,7 +205,7 @@ pub fn attempt_finished(
     let (step, entry) = state.step(id)?;
     let current =
         matches!(entry.phase, Phase::Running { direction: d, number: n, .. } if d == direction && n == number);
-    if !current {
+    if !current || state.result.is_some() {
         return None;
     }
     let retry_at = match &outcome {
@@ -214,7 +216,11 @@ pub fn attempt_finished(
         }
         // Undo is idempotent by contract: what may have been undone is undone again.
         Outcome::Unknown { .. } if direction == Direction::Undo || step.policy.in_doubt == InDoubt::Rerun => {
-            if interrupted { Some(now) } else { retry_time(step, entry, now, random) }
+            if interrupted {
+                Some(now)
+            } else {
+                retry_time(step, entry, now, random)
+            }
         }
         Outcome::Unknown { .. } => None,
     };
@@ -242,13 +248,19 @@ pub fn probed(
 ) -> Option<EventKind> {
     let (step, entry) = state.step(id)?;
     let Phase::InDoubt { number: asked, interrupted, .. } = &entry.phase else { return None };
-    if *asked != number {
+    if *asked != number || state.result.is_some() {
+        return None;
+    }
+    let forward = state.heading == Heading::Forward;
+    if !forward && matches!(answer, ProbeAnswer::CannotTell { .. }) {
+        // The run is ending; what cannot be told stays in doubt.
         return None;
     }
     // The failure was counted when the attempt ended, so the policy is asked about the one before.
     let counted = StepState { failures: entry.failures.saturating_sub(1), ..entry.clone() };
     let again = || if *interrupted { Some(now) } else { retry_time(step, &counted, now, random) };
     let retry_at = match &answer {
+        _ if !forward => None,
         ProbeAnswer::Happened { .. } => None,
         ProbeAnswer::DidNotHappen => again(),
         ProbeAnswer::CannotTell { .. } if step.effect == Effect::Irreversible => None,
@@ -359,7 +371,7 @@ pub fn skip(state: &RunState, id: &StepId, said: Said) -> Result<EventKind, Erro
 /// another plan.
 pub fn approve(state: &RunState, id: &StepId, fingerprint: &Digest, said: Said) -> Result<EventKind, Error> {
     let (_, entry) = find(state, id)?;
-    let Phase::Approval { given, .. } = &entry.phase else {
+    let Phase::Approval { given, .. } = open_question(state, id, entry, "approved")? else {
         return Err(not_possible(state, id, "approved", &entry.phase, "it asks for no approval now"));
     };
     if fingerprint != &state.fingerprint {
@@ -386,9 +398,17 @@ pub fn approve(state: &RunState, id: &StepId, fingerprint: &Digest, said: Said) 
 /// `LB0504` no such step; `LB0502` when it asks nobody now.
 pub fn deny(state: &RunState, id: &StepId, said: Said) -> Result<EventKind, Error> {
     let (_, entry) = find(state, id)?;
-    match entry.phase {
-        Phase::Approval { .. } => Ok(EventKind::Denied { step: id.clone(), said }),
-        _ => Err(not_possible(state, id, "denied", &entry.phase, "it asks for no approval now")),
+    open_question(state, id, entry, "denied")?;
+    Ok(EventKind::Denied { step: id.clone(), said })
+}
+
+/// The phase of an approval that can be answered now.
+fn open_question<'a>(state: &RunState, id: &StepId, entry: &'a StepState, verb: &str) -> Result<&'a Phase, Error> {
+    let open = matches!(entry.phase, Phase::Approval { .. });
+    if open && state.result.is_none() && state.heading == Heading::Forward {
+        Ok(&entry.phase)
+    } else {
+        Err(not_possible(state, id, verb, &entry.phase, "it asks for no approval now"))
     }
 }
 

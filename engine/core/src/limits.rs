@@ -14,6 +14,9 @@ pub const ARGS_BYTES_MAX: usize = 256 * 1024;
 pub const OUTPUTS_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one checkpoint. It is written to the journal each time.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1024;
+/// Depth of nesting of outputs and checkpoints. JSON readers stop at 128, and a stored event adds a few levels of its own:
+/// what is deeper would be written and never read again.
+pub const JSON_DEPTH_MAX: usize = 64;
 /// Bytes of one event in the journal: a started run carries its plan and its runbook's text.
 pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of a message, reason or hint that comes from outside; the rest is cut, and said to be.

@@ -240,10 +240,13 @@ pub struct RunState {
     pub(crate) unmet: Vec<usize>,
     /// Pending steps with nothing unmet.
     pub(crate) ready: BTreeSet<usize>,
-    /// Steps that are neither pending nor at an end.
-    pub(crate) active: BTreeSet<usize>,
-    /// Done steps in the order in which they were done: the reverse is the order of undoing.
-    pub(crate) done_order: Vec<usize>,
+    /// Steps with an attempt under way. Apart from `held`, so that a wide run costs no look at each of them.
+    pub(crate) running: BTreeSet<usize>,
+    /// Steps that began and are neither under way nor at an end: they wait for a time, a probe or a person.
+    pub(crate) held: BTreeSet<usize>,
+    /// Effects in the order in which they came about: the reverse is the order of undoing. A step that came about again
+    /// stands here again; the last place counts.
+    pub(crate) effects: Vec<usize>,
     pub(crate) complete: usize,
     pub(crate) failed: BTreeSet<usize>,
 }
@@ -261,7 +264,22 @@ impl RunState {
 
     /// The steps that are neither pending nor at an end.
     pub fn steps_active(&self) -> impl Iterator<Item = &StepState> {
-        self.active.iter().filter_map(|place| self.steps.get(*place))
+        self.running.iter().chain(&self.held).filter_map(|place| self.steps.get(*place))
+    }
+
+    /// Whether the run goes on by itself when a time comes or a probe answers, without any attempt under way.
+    pub fn waits_for_time(&self) -> bool {
+        let unwinding = matches!(self.heading, Heading::Unwinding { .. });
+        self.result.is_none()
+            && self.held_phases().any(|phase| match phase {
+                Phase::Backoff { direction, .. } => !unwinding || *direction == Direction::Undo,
+                Phase::Timer { .. } | Phase::InDoubt { .. } => !unwinding,
+                _ => false,
+            })
+    }
+
+    fn held_phases(&self) -> impl Iterator<Item = &Phase> {
+        self.held.iter().filter_map(|place| self.steps.get(*place)).map(|step| &step.phase)
     }
 
     /// One step with its state.
@@ -283,23 +301,25 @@ impl RunState {
             Some(RunResult::Cancelled) => return RunStatus::Cancelled,
             None => {}
         }
-        let phases = || self.active.iter().filter_map(|place| self.steps.get(*place)).map(|step| &step.phase);
-        let working =
-            phases().any(|phase| matches!(phase, Phase::Running { .. } | Phase::InDoubt { .. } | Phase::Backoff { .. }));
-        let unwinding = matches!(self.heading, Heading::Unwinding { .. });
-        if working {
-            return if unwinding { RunStatus::Compensating } else { RunStatus::Running };
+        if let Heading::Unwinding { .. } = self.heading {
+            // What went forward and was left behind (a doubt, a question) is not waited for any more.
+            let stuck = self.running.is_empty()
+                && !self.waits_for_time()
+                && self.held_phases().any(|phase| matches!(phase, Phase::UndoFailed { .. }));
+            return if stuck { RunStatus::Stuck } else { RunStatus::Compensating };
         }
-        if !unwinding && !self.ready.is_empty() && self.heading == Heading::Forward {
+        let working = self.held_phases().any(|phase| matches!(phase, Phase::InDoubt { .. } | Phase::Backoff { .. }));
+        let can_start = self.heading == Heading::Forward && !self.ready.is_empty();
+        if working || can_start || !self.running.is_empty() {
             return RunStatus::Running;
         }
-        if phases().any(|phase| matches!(phase, Phase::Asking { .. } | Phase::UndoFailed { .. })) {
+        if self.held_phases().any(|phase| matches!(phase, Phase::Asking { .. })) {
             return RunStatus::Stuck;
         }
-        if phases().any(|phase| matches!(phase, Phase::Approval { .. } | Phase::Timer { .. })) {
+        if self.held_phases().any(|phase| matches!(phase, Phase::Approval { .. } | Phase::Timer { .. })) {
             return RunStatus::Waiting;
         }
-        if unwinding { RunStatus::Compensating } else { RunStatus::Running }
+        RunStatus::Running
     }
 }
 

@@ -6,21 +6,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lifeboat_core::actions::{Action, pending};
+use lifeboat_core::actions;
 use lifeboat_core::decide::{self, Round};
 use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::StepId;
 use lifeboat_core::outcome::{Failure, ProbeAnswer};
 use lifeboat_core::ports::{Append, Attempt, Direction};
-use lifeboat_core::state::{Phase, RunState, RunStatus};
+use lifeboat_core::state::{Heading, Phase, RunState, RunStatus};
 use lifeboat_core::{Error, apply};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::args;
-use crate::attempt::{Sink, Told, carry_out};
+use crate::attempt::{Promise, Sink, Told, broken, carry_out};
 use crate::engine::{Inner, summary, told};
 use crate::notice::{Asked, Notice, Rest, Verb};
+use crate::places::{Place, Turn};
 
 /// Messages taken into one round: enough to share the append, few enough to bound it.
 const MESSAGES_PER_ROUND: usize = 1_024;
@@ -34,7 +35,7 @@ enum Message {
     Inbox(Inbox),
     Told(Told),
     Wake,
-    Place(OwnedSemaphorePermit),
+    Place(Option<Place>),
     HandlesGone,
 }
 
@@ -50,7 +51,7 @@ struct Live {
     sink: Arc<Sink>,
     abort: AbortHandle,
     /// Its place among all attempts; probes need none.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 }
 
 impl Drop for Live {
@@ -75,7 +76,12 @@ pub(crate) struct Actor {
     told: mpsc::UnboundedReceiver<Told>,
     rests: watch::Sender<Option<Rest>>,
     live: HashMap<Key, Live>,
-    places: Vec<OwnedSemaphorePermit>,
+    places: Vec<Place>,
+    turn: Option<Turn>,
+    /// The time that the last decisions were made for.
+    looked_at: u64,
+    /// The sequence number at which the rest was last told.
+    rested_at: u64,
     handles_gone: bool,
     // The round under way.
     events: Vec<Event>,
@@ -102,6 +108,9 @@ impl Actor {
             rests,
             live: HashMap::new(),
             places: Vec::new(),
+            turn: None,
+            looked_at: 0,
+            rested_at: 0,
             handles_gone: false,
             events: Vec::new(),
             launches: Vec::new(),
@@ -126,9 +135,11 @@ impl Actor {
         }
         loop {
             self.follow()?;
-            self.persist().await?;
+            let spoken = self.persist().await?;
             let wake = self.act();
             let resting = self.publish_rest();
+            // Who is answered finds the run as it is after the verb, not in the rest that the verb ended.
+            spoken.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
             if resting && self.handles_gone {
                 return Ok(());
             }
@@ -156,8 +167,12 @@ impl Actor {
 
     async fn next_message(&mut self, wake: Option<u64>) -> Message {
         let clock = Arc::clone(&self.inner.parts.clock);
-        let places = Arc::clone(&self.inner.places);
-        let hungry = decide::wanted(&self.state, clock.now_ms()) > 0;
+        if decide::wanted(&self.state, clock.now_ms()) == 0 {
+            self.turn = None;
+        } else if self.turn.is_none() {
+            self.turn = Some(self.inner.places.queue());
+        }
+        let now = || self.inner.parts.clock.now_ms();
         tokio::select! {
             Some(told) = self.told.recv() => Message::Told(told),
             inbox = self.messages.recv(), if !self.handles_gone => inbox.map_or(Message::HandlesGone, Message::Inbox),
@@ -165,7 +180,10 @@ impl Actor {
                 Some(at) => clock.sleep_until(at).await,
                 None => std::future::pending().await,
             } } => Message::Wake,
-            Ok(place) = places.acquire_owned(), if hungry => Message::Place(place),
+            place = async { match &mut self.turn {
+                Some(turn) => turn.come(now).await,
+                None => std::future::pending().await,
+            } } => Message::Place(place),
         }
     }
 
@@ -173,7 +191,8 @@ impl Actor {
         match message {
             Message::Wake => Ok(()),
             Message::Place(place) => {
-                self.places.push(place);
+                self.turn = None;
+                self.places.extend(place);
                 Ok(())
             }
             Message::HandlesGone => {
@@ -213,7 +232,8 @@ impl Actor {
             Told::Ended { step, direction, number, outcome } => {
                 let ended = self.live.remove(&Key { step: step.clone(), direction, probe: false });
                 // Its place is kept for what follows in this very round.
-                self.places.extend(ended.and_then(|mut live| live.place.take()));
+                let place = ended.and_then(|mut live| live.place.take());
+                self.places.extend(place.and_then(|place| self.inner.places.keep(place, time.0)));
                 decide::attempt_finished(&self.state, &step, direction, number, outcome, false, time)
             }
             Told::Probed { step, number, answer } => {
@@ -240,8 +260,9 @@ impl Actor {
         loop {
             let now = self.now();
             let wanted = decide::wanted(&self.state, now);
+            self.looked_at = now;
             while self.places.len() < wanted + starts {
-                let Ok(place) = Arc::clone(&self.inner.places).try_acquire_owned() else { break };
+                let Some(place) = self.inner.places.take(now) else { break };
                 self.places.push(place);
             }
             let round = Round { now, starts: self.places.len().saturating_sub(starts) };
@@ -274,17 +295,17 @@ impl Actor {
             Err(error) => {
                 let outcome = decide::unfillable(error);
                 let time = (self.now(), 0);
-                let kind =
-                    decide::attempt_finished(&self.state, &step, direction, number, outcome, false, time);
+                let kind = decide::attempt_finished(&self.state, &step, direction, number, outcome, false, time);
                 kind.map_or(Ok(()), |kind| self.happen(kind))?;
                 Ok(0)
             }
         }
     }
 
-    async fn persist(&mut self) -> Result<(), Error> {
+    /// Makes the round durable. Returns who spoke the verbs in it.
+    async fn persist(&mut self) -> Result<Vec<oneshot::Sender<Result<(), Error>>>, Error> {
         if self.events.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let events = std::mem::take(&mut self.events);
         let first = self.state.seq + 1 - u64::try_from(events.len()).unwrap_or(0);
@@ -303,13 +324,12 @@ impl Actor {
             }
             return Err(error);
         }
-        waiters.verbs.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
         waiters.checkpoints.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
         for (seq, event) in (first..).zip(events) {
             let notice = Notice::Event { run: self.state.run.clone(), seq, event: Arc::new(event) };
             let _ = self.inner.notices.send(notice);
         }
-        Ok(())
+        Ok(waiters.verbs)
     }
 
     /// Does what is outstanding and not under way yet. Returns when to look again.
@@ -319,17 +339,13 @@ impl Actor {
         }
         // What is not needed now goes back to the other runs.
         self.places.clear();
-        let mut wake = None;
-        for action in pending(&self.state) {
-            match action {
-                Action::WakeAt(at) => wake = Some(at),
-                Action::CancelRunning => self.live.values().for_each(|live| live.sink.cancel()),
-                Action::Probe { step, number } => self.probe(step, number),
-                // Launched above, in the round that made the intent; recovery turns older ones into doubts.
-                Action::Launch { .. } => {}
-            }
+        if matches!(self.state.heading, Heading::Cancelling { .. }) {
+            self.live.values().for_each(|live| live.sink.cancel());
         }
-        wake
+        for (step, number) in actions::probes(&self.state) {
+            self.probe(step, number);
+        }
+        actions::wake_after(&self.state, self.looked_at)
     }
 
     fn sink(&self, step: &StepId, number: u32) -> Arc<Sink> {
@@ -346,9 +362,11 @@ impl Actor {
         let (inner, tell, own) = (Arc::clone(&self.inner), self.tell.clone(), Arc::clone(&sink));
         let key = Key { step: step.clone(), direction, probe: false };
         let handle = tokio::spawn(async move {
+            let panicked = broken(direction, effect, "LB0703", "its executor panicked".to_owned());
+            let ended = |outcome| Told::Ended { step: step.clone(), direction, number, outcome };
+            let promise = Promise::new(tell, ended(panicked));
             let outcome = carry_out(&*inner.parts.executor, attempt, own, policy, effect).await;
-            // Without the actor, nobody needs the outcome: the next one finds the attempt in doubt.
-            let _ = tell.send(Told::Ended { step, direction, number, outcome });
+            promise.keep(ended(outcome));
         });
         let live = Live { sink, abort: handle.abort_handle(), place: self.places.pop() };
         self.live.insert(key, live);
@@ -365,6 +383,9 @@ impl Actor {
         let sink = self.sink(&step, number);
         let (inner, tell, own) = (Arc::clone(&self.inner), self.tell.clone(), Arc::clone(&sink));
         let handle = tokio::spawn(async move {
+            let panicked = ProbeAnswer::CannotTell { reason: "its executor panicked".to_owned() };
+            let probed = |answer| Told::Probed { step: step.clone(), number, answer };
+            let promise = Promise::new(tell, probed(panicked));
             let answer = match attempt {
                 Ok(attempt) => tokio::select! {
                     answer = inner.parts.executor.probe(attempt, own) => answer,
@@ -374,16 +395,18 @@ impl Actor {
                 },
                 Err(error) => ProbeAnswer::CannotTell { reason: error.to_string() },
             };
-            let _ = tell.send(Told::Probed { step, number, answer });
+            promise.keep(probed(answer));
         });
         self.live.insert(key, Live { sink, abort: handle.abort_handle(), place: None });
     }
 
     /// Tells the handles where the run is. True when nothing goes on by itself.
-    fn publish_rest(&self) -> bool {
-        let waits_for_time = self.state.steps_active().any(|now| {
-            matches!(now.phase, Phase::Timer { .. } | Phase::Backoff { .. } | Phase::InDoubt { .. })
-        });
+    fn publish_rest(&mut self) -> bool {
+        if self.rested_at == self.state.seq && self.rests.borrow().is_some() {
+            // A refused verb, or a late word of an attempt: nothing changed, and a state is not copied for nothing.
+            return true;
+        }
+        let waits_for_time = self.state.waits_for_time();
         let status = self.state.status();
         let rest = if status.is_final() {
             Some(Rest::Ended(Arc::new(self.state.clone())))
@@ -395,6 +418,7 @@ impl Actor {
         let resting = rest.is_some();
         // Most rounds change nothing here; a needless wake-up of every handle would cost more than the look.
         if resting || self.rests.borrow().is_some() {
+            self.rested_at = self.state.seq;
             self.rests.send_replace(rest);
         }
         resting

@@ -21,8 +21,7 @@ pub(crate) fn attempt(
     number: u32,
     token: u64,
 ) -> Result<Attempt, Error> {
-    let (step, now) =
-        state.step(id).ok_or_else(|| Error::new("LB0504", format!("the run has no step '{id}'")))?;
+    let (step, now) = state.step(id).ok_or_else(|| Error::new("LB0504", format!("the run has no step '{id}'")))?;
     let settings = settings(state, step)?;
     let context = context(state, &step.args);
     // An undo must be possible even where a reference has lost its value: it works from the outputs and the key.

@@ -23,6 +23,32 @@ pub(crate) enum Told {
     Checkpoint { step: StepId, number: u32, value: Value, durable: oneshot::Sender<Result<(), Failure>> },
 }
 
+/// A promise to tell something, kept also when the executor panics: without a word the actor would wait for ever.
+pub(crate) struct Promise {
+    tell: mpsc::UnboundedSender<Told>,
+    otherwise: Option<Told>,
+}
+
+impl Promise {
+    pub(crate) fn new(tell: mpsc::UnboundedSender<Told>, otherwise: Told) -> Self {
+        Self { tell, otherwise: Some(otherwise) }
+    }
+
+    /// Without the actor, nobody needs the outcome: the next one finds the attempt in doubt.
+    pub(crate) fn keep(mut self, told: Told) {
+        self.otherwise = None;
+        let _ = self.tell.send(told);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if let Some(told) = self.otherwise.take() {
+            let _ = self.tell.send(told);
+        }
+    }
+}
+
 /// The sink of one attempt.
 pub(crate) struct Sink {
     pub(crate) run: RunId,
@@ -98,6 +124,10 @@ impl AttemptSink for Sink {
             }
             let value = serde_json::from_str(json)
                 .map_err(|cause| Failure::permanent(format!("a checkpoint is not JSON: {cause}")))?;
+            if measure(&value, 0).is_none() {
+                let text = format!("a checkpoint nests deeper than {} levels", limits::JSON_DEPTH_MAX);
+                return Err(Failure { code: Some(Code::new("LB0708")), ..Failure::permanent(text) });
+            }
             let (durable, wait) = oneshot::channel();
             let gone = || Failure::temporary("the run's actor has stopped");
             let told = Told::Checkpoint { step: self.step.clone(), number: self.number, value, durable };
@@ -111,6 +141,50 @@ impl AttemptSink for Sink {
     }
 }
 
+/// About how many bytes a value takes as JSON; `None` when it nests too deep to be read back.
+fn measure(value: &Value, depth: usize) -> Option<usize> {
+    if depth > limits::JSON_DEPTH_MAX {
+        return None;
+    }
+    let inner = |mut values: &mut dyn Iterator<Item = &Value>| {
+        let add = |sum: usize, value| Some(sum.saturating_add(measure(value, depth + 1)?).saturating_add(1));
+        Iterator::try_fold(&mut values, 2, add)
+    };
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some(5),
+        Value::String(text) => Some(text.len().saturating_add(2)),
+        Value::Array(values) => inner(&mut values.iter()),
+        Value::Object(map) => {
+            let names = map.keys().fold(0_usize, |sum, name| sum.saturating_add(name.len()).saturating_add(3));
+            Some(names.saturating_add(inner(&mut map.values())?))
+        }
+    }
+}
+
+/// The outcome of an attempt that broke a bound. It may have had its effect, unless it can have had none that matters.
+pub(crate) fn broken(direction: Direction, effect: Effect, code: &'static str, message: String) -> Outcome {
+    let harmless = direction == Direction::Forward && matches!(effect, Effect::Read | Effect::Reversible);
+    if harmless {
+        let kind = if code == "LB0502" { FailureKind::Cancelled } else { FailureKind::Sandbox };
+        Outcome::Failed { failure: Failure { kind, code: Some(Code::new(code)), message, hint: None } }
+    } else {
+        Outcome::Unknown { reason: format!("{code}: {message}") }
+    }
+}
+
+/// Outputs that are too large or too deep for the journal are no outputs.
+fn within_bounds(outcome: Outcome, direction: Direction, effect: Effect) -> Outcome {
+    let Outcome::Done { outputs } = &outcome else { return outcome };
+    match measure(outputs, 0) {
+        Some(bytes) if bytes <= limits::OUTPUTS_BYTES_MAX => outcome,
+        Some(bytes) => broken(direction, effect, "LB0708", format!("its outputs of {bytes} bytes are over the limit")),
+        None => {
+            let levels = limits::JSON_DEPTH_MAX;
+            broken(direction, effect, "LB0708", format!("its outputs nest deeper than {levels} levels"))
+        }
+    }
+}
+
 /// Carries an attempt out within its bounds. Always ends in an outcome.
 pub(crate) async fn carry_out(
     executor: &dyn StepExecutor,
@@ -119,32 +193,24 @@ pub(crate) async fn carry_out(
     policy: Policy,
     effect: Effect,
 ) -> Outcome {
-    let forward = attempt.direction == Direction::Forward;
+    let direction = attempt.direction;
     let clock = Arc::clone(&sink.clock);
     let timeout = clock.sleep_until(clock.now_ms().saturating_add(policy.timeout_ms));
-    let harmless = forward && matches!(effect, Effect::Read | Effect::Reversible);
-    let broken = |code: &'static str, kind: FailureKind, message: String| {
-        if harmless {
-            Outcome::Failed { failure: Failure { kind, code: Some(Code::new(code)), message, hint: None } }
-        } else {
-            Outcome::Unknown { reason: format!("{code}: {message}") }
-        }
-    };
+    let broken = |code, message| broken(direction, effect, code, message);
     tokio::select! {
-        outcome = executor.execute(attempt, Arc::clone(&sink) as Arc<dyn AttemptSink>) => outcome,
+        outcome = executor.execute(attempt, Arc::clone(&sink) as Arc<dyn AttemptSink>) => {
+            within_bounds(outcome, direction, effect)
+        }
         () = timeout => broken(
             "LB0705",
-            FailureKind::Sandbox,
             format!("it did not end within its time-out of {} ms", policy.timeout_ms),
         ),
         ms = silence(&sink, policy.heartbeat_ms) => broken(
             "LB0711",
-            FailureKind::Sandbox,
             format!("it was silent for {ms} ms, longer than its heartbeat allows"),
         ),
         () = cancel_overdue(&sink) => broken(
             "LB0502",
-            FailureKind::Cancelled,
             "it was cancelled and did not stop by itself".to_owned(),
         ),
     }

@@ -6,12 +6,13 @@ use lifeboat_core::event::{Event, EventKind, Said};
 use lifeboat_core::ids::{RunId, StepId};
 use lifeboat_core::plan::Plan;
 use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoreError};
-use lifeboat_core::state::{RunState, Summary};
+use lifeboat_core::state::{Heading, Phase, RunState, Summary};
 use lifeboat_core::{Error, apply};
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::actor::{Actor, Inbox};
 use crate::notice::{Asked, Notice, Rest, Verb};
+use crate::places::Places;
 
 /// Notices that a slow watcher may be behind before it misses some.
 const NOTICES_KEPT: usize = 4_096;
@@ -34,7 +35,7 @@ pub struct EngineParts {
 
 pub(crate) struct Inner {
     pub(crate) parts: EngineParts,
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
     pub(crate) notices: broadcast::Sender<Notice>,
 }
 
@@ -76,7 +77,7 @@ pub(crate) fn told(error: StoreError) -> Error {
 impl Engine {
     /// An engine of these parts. Nothing is started yet.
     pub fn new(parts: EngineParts) -> Self {
-        let places = Arc::new(Semaphore::new(parts.max_parallel.clamp(1, Semaphore::MAX_PERMITS)));
+        let places = Places::new(parts.max_parallel);
         let (notices, _) = broadcast::channel(NOTICES_KEPT);
         Self { inner: Arc::new(Inner { parts, places, notices }) }
     }
@@ -131,7 +132,8 @@ impl Engine {
         let store = &self.inner.parts.store;
         let head = store.head(run).await.map_err(told)?;
         let head = head.ok_or_else(|| {
-            Error::new("LB0501", format!("there is no run '{run}'")).hint("'lifeboat runs' lists the runs of this data folder")
+            Error::new("LB0501", format!("there is no run '{run}'"))
+                .hint("'lifeboat runs' lists the runs of this data folder")
         })?;
         let stored = store.read(run, 0).await.map_err(told)?;
         let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>();
@@ -190,9 +192,12 @@ impl RunHandle {
 
     /// The steps that a person has to see to, with the plan's fingerprint, from the state at rest.
     pub fn asking(state: &RunState) -> Vec<StepId> {
-        use lifeboat_core::state::Phase;
-        let asks = |phase: &Phase| {
-            matches!(phase, Phase::Approval { .. } | Phase::Asking { .. } | Phase::UndoFailed { .. })
+        let unwinding = matches!(state.heading, Heading::Unwinding { .. });
+        let asks = |phase: &Phase| match phase {
+            // A question that was overtaken by the unwinding, or by the end, is nobody's to answer.
+            Phase::Approval { .. } | Phase::Asking { .. } => state.result.is_none() && !unwinding,
+            Phase::UndoFailed { .. } => state.result.is_none(),
+            _ => false,
         };
         state.steps().filter(|(_, now)| asks(&now.phase)).map(|(step, _)| step.id.clone()).collect()
     }

@@ -14,6 +14,7 @@ mod args;
 mod attempt;
 mod engine;
 mod notice;
+mod places;
 
 pub use engine::{Engine, EngineParts, Loaded, RunHandle};
 pub use notice::{Notice, Rest, Verb};

@@ -1,0 +1,148 @@
+//! Cut everywhere: each random run is ended after each of its events, resumed, and must end as if nothing had been.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lifeboat_core::event::{Event, EventKind};
+use lifeboat_core::ids::RunId;
+use lifeboat_core::outcome::{Outcome, ProbeAnswer};
+use lifeboat_core::plan::{Effect, InDoubt, Plan};
+use lifeboat_core::ports::{Direction, Store};
+use lifeboat_core::state::RunStatus;
+use lifeboat_runtime::Rest;
+use lifeboat_testkit::{CrashStore, Rig, SeededRng, SimStore, World, random_case};
+
+/// Random plans; each is cut after each of its events.
+const CASES: u64 = 150;
+
+/// What the dead engine left behind: for each step whether its effect is there, and whether it was done or undone for sure.
+#[derive(Default)]
+struct Left {
+    present: bool,
+    done: bool,
+    undone: bool,
+}
+
+/// The world as it is after these events. Whether an attempt under way had its effect is drawn.
+fn left(events: &[Event], rng: &SeededRng) -> BTreeMap<String, Left> {
+    let mut all: BTreeMap<String, Left> = BTreeMap::new();
+    let mut under_way = BTreeMap::new();
+    for event in events {
+        match &event.kind {
+            EventKind::AttemptStarted { step, direction, .. } => {
+                under_way.insert(step.0.clone(), *direction);
+            }
+            EventKind::AttemptFinished { step, direction, outcome, .. } => {
+                under_way.remove(step.as_str());
+                let entry = all.entry(step.0.clone()).or_default();
+                match (outcome, direction) {
+                    (Outcome::Done { .. }, Direction::Forward) => (entry.present, entry.done) = (true, true),
+                    (Outcome::Done { .. }, Direction::Undo) => (entry.present, entry.undone) = (false, true),
+                    (Outcome::Unknown { .. }, _) => entry.present |= rng.chance(50),
+                    (Outcome::Failed { .. }, _) => {}
+                }
+            }
+            EventKind::Probed { step, answer, .. } => {
+                let entry = all.entry(step.0.clone()).or_default();
+                match answer {
+                    ProbeAnswer::Happened { .. } => (entry.present, entry.done) = (true, true),
+                    ProbeAnswer::DidNotHappen => entry.present = false,
+                    ProbeAnswer::CannotTell { .. } => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    for (step, direction) in under_way {
+        if rng.chance(50) {
+            all.entry(step).or_default().present = direction == Direction::Forward;
+        }
+    }
+    all
+}
+
+/// What must be true of the world at the end of a run.
+fn check(plan: &Plan, world: &World, run: &RunId, status: RunStatus, before: &BTreeMap<String, Left>, what: &str) {
+    for step in plan.steps.iter().filter(|step| step.kind.by_plugin()) {
+        let entry = world.entry(run.as_str(), step.id.as_str());
+        let left = before.get(step.id.as_str());
+        if left.is_some_and(|left| left.done) {
+            assert_eq!(entry.executed, 0, "{what}: {} was done and ran again", step.id);
+        }
+        if left.is_some_and(|left| left.undone) {
+            assert_eq!(entry.undo_calls, 0, "{what}: {} was undone and is undone again", step.id);
+        }
+        let repeatable = step.policy.in_doubt == InDoubt::Rerun || step.effect == Effect::Read;
+        if status == RunStatus::Succeeded {
+            assert!(entry.present, "{what}: {} is not there", step.id);
+            assert!(repeatable || entry.happened == 1, "{what}: {} happened {} times", step.id, entry.happened);
+        }
+        if status == RunStatus::Failed && plan.on_failure.compensate && step.compensate {
+            assert!(!entry.present, "{what}: {} is still there after the unwinding", step.id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_cut_after_any_event_ends_as_if_uninterrupted() {
+    let (mut cuts, mut succeeded) = (0, 0);
+    for seed in 0..CASES {
+        let case = random_case(seed);
+        let rig = Rig::with(SimStore::new(), case.world(), 8);
+        let whole = rig.run(case.plan.clone()).await;
+        let (run, status) = (whole.run.clone(), whole.status());
+        assert!(status.is_final(), "seed {seed}: {}", status.as_str());
+        check(&case.plan, &rig.world, &run, status, &BTreeMap::new(), &format!("seed {seed}, uncut"));
+        succeeded += u64::from(status == RunStatus::Succeeded);
+        let events = rig.events(&run);
+        for count in 1..=events.len() {
+            let what = format!("seed {seed}, cut after event {count} of {}", events.len());
+            let rng = SeededRng::new(seed * 1_000 + u64::try_from(count).unwrap());
+            let before = left(&events[..count], &rng);
+            let world = case.world();
+            for (step, left) in &before {
+                world.preset(run.as_str(), step, left.present);
+            }
+            let second = Rig::with(rig.store.prefix(&run, count), world, 8);
+            let mut handle = second.drive(second.engine.resume(&run)).await.unwrap();
+            let state = second.rest(&mut handle).await;
+            assert_eq!(state.status(), status, "{what}");
+            check(&case.plan, &second.world, &run, status, &before, &what);
+            let again = second.events(&run);
+            assert_eq!(again[..count], events[..count], "{what}: history was changed");
+            cuts += 1;
+        }
+    }
+    assert!(cuts > 1_000 && succeeded > CASES / 2, "{cuts} cuts, {succeeded} runs succeeded");
+}
+
+#[tokio::test]
+async fn a_run_that_dies_again_and_again_still_ends() {
+    for seed in 0..CASES {
+        let case = random_case(seed);
+        let rig = Rig::with(SimStore::new(), case.world(), 8);
+        let status = rig.run(case.plan.clone()).await.status();
+        // The same run again, in one world, by many engines: each stores a few events and dies.
+        let world = case.world();
+        let rig = Rig::with(SimStore::new(), world.clone(), 8);
+        let run = rig.submit(case.plan.clone()).await.run().clone();
+        let mut store = rig.store.prefix(&run, 1);
+        let mut lives = 0;
+        let state = loop {
+            lives += 1;
+            assert!(lives < 2_000, "seed {seed}: no end");
+            // A round that is larger than what a life may store comes through in a later, longer life.
+            let dying = Arc::new(CrashStore::new(store).cut_after(1 + lives / 4));
+            let same: Arc<dyn Store> = Arc::clone(&dying) as Arc<dyn Store>;
+            let rig = Rig::over(Arc::new(SimStore::new()), same, world.clone(), 8);
+            let mut handle = rig.drive(rig.engine.resume(&run)).await.unwrap();
+            if let Rest::Ended(state) | Rest::Person(state) = rig.drive(handle.rest()).await {
+                break state;
+            }
+            store = dying.inner().prefix(&run, usize::MAX);
+        };
+        let what = format!("seed {seed}, {lives} lives");
+        assert_eq!(state.status(), status, "{what}");
+        check(&case.plan, &world, &run, status, &BTreeMap::new(), &what);
+    }
+}
