@@ -1,5 +1,7 @@
 //! Damaged data folders: what a crash, a bad disk, another process or a full disk can leave behind.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -213,11 +215,14 @@ fn a_missing_segment_is_damage() {
     assert_eq!(read(&store, &late), ["late"]);
 }
 
+/// A way to make an index unusable.
+type Spoil<'a> = Box<dyn Fn() + 'a>;
+
 #[test]
 fn an_unusable_index_is_rebuilt_and_said() {
     let (dir, runs, _) = sample();
     let state = dir.path().join("state");
-    let spoil: Vec<(&str, Box<dyn Fn()>)> = vec![
+    let spoil: Vec<(&str, Spoil<'_>)> = vec![
         ("deleted", Box::new(|| std::fs::remove_dir_all(&state).unwrap())),
         ("log of garbage", Box::new(|| std::fs::write(state.join("db"), vec![0xA5; 600_000]).unwrap())),
         ("settings of garbage", Box::new(|| std::fs::write(state.join("conf"), vec![0xA5; 64]).unwrap())),

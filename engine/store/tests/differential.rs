@@ -1,5 +1,7 @@
 //! Random operations on both stores at once: every answer must be the same, over reopenings and deletions of the index.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::path::Path;
 
 use lifeboat_core::RunId;
