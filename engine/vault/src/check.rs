@@ -87,7 +87,7 @@ impl<'a> Checked<'a> {
                 session.watch.log("info", &format!("'{}' changed while it was read", path.display()));
             }
         }
-        found.sort_by(|(a, _), (b, _)| (a.pack, a.offset).cmp(&(b.pack, b.offset)));
+        found.sort_by_key(|(blob, _)| (blob.pack, blob.offset));
         let (blobs, owners) = found.into_iter().unzip();
         Ok(Self { listing, blobs, owners })
     }

@@ -64,7 +64,7 @@ impl Names {
         let links = if is_dir { 0 } else { stat.st_nlink as u64 };
         Metadata {
             mode: Some(mode_to_go(stat.st_mode)),
-            mtime: mtime,
+            mtime,
             atime: mtime,
             ctime: timestamp(stat.st_ctime, stat.st_ctime_nsec),
             uid: Some(stat.st_uid),
@@ -75,7 +75,7 @@ impl Names {
             // Needed to know hard links only; anything else would make trees differ between mounts.
             device_id: if links > 1 { stat.st_dev } else { 0 },
             size: if kind == FileType::RegularFile { u64::try_from(stat.st_size).unwrap_or_default() } else { 0 },
-            links: links,
+            links,
             ..Metadata::default()
         }
     }

@@ -178,7 +178,7 @@ impl<'a> Plan<'a> {
     /// Reads the missing blobs and writes them where they belong.
     fn write(&mut self) -> Result<(), Failure> {
         self.known = HashMap::new();
-        self.wanted.sort_by(|a, b| (a.blob.pack, a.blob.offset).cmp(&(b.blob.pack, b.blob.offset)));
+        self.wanted.sort_by_key(|wanted| (wanted.blob.pack, wanted.blob.offset));
         let (blobs, places): (Vec<Blob>, Vec<Vec<(usize, u64)>>) =
             std::mem::take(&mut self.wanted).into_iter().map(|wanted| (wanted.blob, wanted.places)).unzip();
         let this = &*self;

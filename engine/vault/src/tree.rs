@@ -87,7 +87,7 @@ pub(crate) fn list(
     };
     let tree = match root {
         Root::Tree(id, meta) => {
-            listing.folders.push(Folder { parent: 0, name: OsString::new(), meta });
+            listing.folders.push(Folder { parent: 0, name: OsString::new(), meta: meta.map(|meta| *meta) });
             id
         }
         Root::File(node) => {
@@ -152,7 +152,7 @@ fn safe_name(node: &Node) -> Result<OsString, Failure> {
 }
 
 enum Root {
-    Tree(TreeId, Option<Metadata>),
+    Tree(TreeId, Option<Box<Metadata>>),
     File(Box<Node>),
 }
 
@@ -178,7 +178,7 @@ impl Reader<'_> {
         for start in 0..parts.len() {
             if let Some(node) = self.descend(&top, parts.get(start..).unwrap_or_default())? {
                 return Ok(match node.subtree {
-                    Some(id) => Root::Tree(id, Some(node.meta)),
+                    Some(id) => Root::Tree(id, Some(Box::new(node.meta))),
                     None => Root::File(Box::new(node)),
                 });
             }

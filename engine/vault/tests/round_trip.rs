@@ -1,5 +1,7 @@
 //! What is snapshotted is what is restored; a second snapshot adds little; stock restic agrees in both directions.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
 mod common;
 
 use std::path::Path;
