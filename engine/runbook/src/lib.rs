@@ -14,10 +14,13 @@ use lifeboat_core::plugin::Catalog;
 
 mod compile;
 mod diagnostic;
+mod explain;
 mod fields;
+mod format;
 mod lex;
 mod model;
 mod modes;
+pub mod operator;
 mod read;
 mod resolve;
 mod schema;
@@ -27,6 +30,7 @@ mod triggers;
 mod values;
 
 pub use diagnostic::{Diagnostic, Severity, Span};
+pub use explain::{codes, explain};
 pub use model::{Input, InputType, Named, Runbook, StepDef, TargetDef, Trigger};
 pub use values::parse_duration;
 
@@ -175,4 +179,22 @@ pub fn compile(
     }
     let plan = compile::plan(&runbook, &resolved, &graph, catalog, values, &report);
     Ok((plan, report.finish()))
+}
+
+/// The text of a file in canonical form, with all its comments. Formatting twice is formatting once.
+///
+/// # Errors
+/// The syntax errors of the file: what cannot be read is not formatted.
+pub fn format(source: &SourceFile) -> Result<String, Vec<Diagnostic>> {
+    let mut report = Report::new(&source.name, &source.text);
+    if source.text.len() > RUNBOOK_BYTES_MAX {
+        let message = format!("the file has {} bytes, and at most {RUNBOOK_BYTES_MAX} are read", source.text.len());
+        report.error("LB0102", Span::default(), message).help("split it into several files");
+        return Err(report.finish());
+    }
+    let _ = syntax::parse(&mut report, "runbook");
+    if report.has_errors() {
+        return Err(report.finish());
+    }
+    Ok(format::format(&mut report))
 }

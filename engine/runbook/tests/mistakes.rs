@@ -1,0 +1,57 @@
+//! One golden file a mistake. `LIFEBOAT_BLESS=1` writes what is found; a person reads the difference.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use common::{catalog, rendered, source};
+use lifeboat_runbook::check;
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "kdl")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_mistake_is_reported_as_its_golden_file_says() {
+    let bless = std::env::var_os("LIFEBOAT_BLESS").is_some();
+    let mut different = Vec::new();
+    for path in files() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (_, found) = check(&source("runbook.kdl", &text), &catalog());
+        assert!(!found.is_empty(), "{} has no mistake", path.display());
+        assert!(found.iter().all(|one| one.help.is_some()), "{} has a mistake without help", path.display());
+        let now = rendered(&text, &found);
+        let golden = path.with_extension("expected");
+        if bless {
+            std::fs::write(&golden, &now).unwrap();
+        } else if std::fs::read_to_string(&golden).unwrap_or_default() != now {
+            different.push(format!("{}:\n{now}", path.display()));
+        }
+    }
+    assert!(different.is_empty(), "LIFEBOAT_BLESS=1 accepts this:\n{}", different.join("\n"));
+}
+
+#[test]
+fn there_are_many_mistakes_with_many_codes() {
+    let mut codes = BTreeSet::new();
+    for path in files() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        codes.extend(check(&source("x", &text), &catalog()).1.into_iter().map(|one| one.code));
+    }
+    assert!(files().len() >= 60, "{} files", files().len());
+    assert!(codes.len() >= 45, "{} codes: {codes:?}", codes.len());
+}
+
+#[test]
+fn ten_mistakes_are_ten_reports() {
+    let text = include_str!("ten-mistakes.kdl");
+    let (_, found) = check(&source("ten-mistakes.kdl", text), &catalog());
+    assert_eq!(found.len(), 10, "{}", rendered(text, &found));
+}
