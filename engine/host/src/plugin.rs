@@ -3,8 +3,8 @@
 use lifeboat_core::grants::Operator;
 use lifeboat_core::plugin::{Description, Known};
 use lifeboat_core::{Digest, Error};
-use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+use wasmtime::{Engine, Module};
 
 use crate::bindings::StoragePlugin;
 use crate::bindings::exports::lifeboat::plugin::{steps, store};
@@ -43,15 +43,20 @@ pub fn no_plugin(name: &str, cause: impl std::fmt::Display) -> Error {
 }
 
 /// A component out of the file: as it is, or made of a core module that carries its interface in a section.
-fn componentize(name: &str, wasm: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+fn componentize(engine: &Engine, name: &str, wasm: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     match wasm.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => Ok(None),
-        Some(b"\0asm\x01\0\0\0") => wit_component::ComponentEncoder::default()
-            .validate(true)
-            .module(wasm)
-            .and_then(|encoder| encoder.encode())
-            .map(Some)
-            .map_err(|error| no_plugin(name, format!("{error:#}"))),
+        Some(b"\0asm\x01\0\0\0") => {
+            // First of all: the encoder trusts the lengths of sections, and panics at a file that was cut off.
+            Module::validate(engine, wasm).map_err(|error| no_plugin(name, format!("{error:#}")))?;
+            let encode =
+                || wit_component::ComponentEncoder::default().validate(true).module(wasm).and_then(|e| e.encode());
+            match std::panic::catch_unwind(encode) {
+                Ok(Ok(component)) => Ok(Some(component)),
+                Ok(Err(error)) => Err(no_plugin(name, format!("{error:#}"))),
+                Err(_) => Err(no_plugin(name, "its interface section is damaged")),
+            }
+        }
         _ => Err(no_plugin(name, "it does not begin as WebAssembly does")),
     }
 }
@@ -65,7 +70,7 @@ pub fn prepare(
     wasm: &[u8],
 ) -> Result<Loaded, Error> {
     let fail = |error: wasmtime::Error| no_plugin(name, format!("{error:#}"));
-    let made = componentize(name, wasm)?;
+    let made = componentize(engine, name, wasm)?;
     let bytes = made.as_deref().unwrap_or(wasm);
     let component = match cache {
         Some(cache) => cache.component(engine, wasm, bytes),

@@ -61,9 +61,9 @@ async fn memory_traps_and_stacks_end_with_their_cause() {
 
 #[tokio::test]
 async fn payloads_are_capped() {
-    for bytes in [300 << 10, 4 << 20, 20 << 20] {
-        let (failure, _) = broken(json!({"misbehave": "huge-output", "bytes": bytes}), 60_000).await;
-        assert_eq!((failure.kind, code(&failure)), (FailureKind::Sandbox, "LB0708"), "{bytes}: {failure:?}");
+    for (way, bytes) in [("huge-output", 300 << 10), ("huge-output", 4 << 20), ("huge-message", 17 << 20)] {
+        let (failure, _) = broken(json!({"misbehave": way, "bytes": bytes}), 60_000).await;
+        assert_eq!((failure.kind, code(&failure)), (FailureKind::Sandbox, "LB0708"), "{way} {bytes}: {failure:?}");
     }
     let (failure, _) = broken(json!({"misbehave": "huge-message"}), 60_000).await;
     assert_eq!(failure.kind, FailureKind::Permanent);
