@@ -74,8 +74,15 @@ impl Diagnostic {
         let known: Vec<&str> = known.into_iter().collect();
         if let Some(best) = closest(word, known.iter().copied()) {
             self.help = Some(format!("did you mean '{best}'?"));
-        } else if self.help.is_none() && !known.is_empty() && known.len() <= 12 {
-            self.help = Some(format!("known here: {}", known.join(", ")));
+        } else if known.is_empty() {
+            self.help = Some("nothing of that kind is declared: declare it first".to_owned());
+        } else {
+            // A long list helps nobody.
+            let more = if known.len() > 24 { ", ..." } else { "" };
+            let mut first = known;
+            first.sort_unstable();
+            first.truncate(24);
+            self.help = Some(format!("known here: {}{more}", first.join(", ")));
         }
         self
     }

@@ -90,6 +90,9 @@ fn one(error: &jsonschema::ValidationError<'_>, subject: &Subject<'_>, report: &
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
+            if is_misspelt(name, error.instance(), subject.schema) {
+                return;
+            }
             let message = format!("{} '{name}' is missing for {}", subject.noun(), subject.owner());
             let span = if at.is_empty() { subject.head } else { span };
             // Two missing members have the same place: they are told apart by giving the second to the same report.
@@ -110,6 +113,13 @@ fn one(error: &jsonschema::ValidationError<'_>, subject: &Subject<'_>, report: &
             );
         }
     }
+}
+
+/// Whether a missing member is there under a name much like it: that is one mistake, and it is reported as the unknown name.
+fn is_misspelt(name: &str, instance: &Value, schema: &Value) -> bool {
+    let known = property_names(schema);
+    let Some(map) = instance.as_object() else { return false };
+    map.keys().any(|key| !known.contains(key) && key != "kind" && crate::diagnostic::closest(key, [name]).is_some())
 }
 
 /// Missing members of one value have one place, and one place is reported once: all of them go into one message.

@@ -293,7 +293,10 @@ fn assemble(results: Vec<Result_>, report: &mut Report) -> Parsed {
                 parsed.broken.extend(name);
                 for (code, span, message, help) in problems {
                     let diagnostic = report.error(code, span, message);
-                    diagnostic.help = help;
+                    let general = || {
+                        "runbooks are KDL 2: strings stand in quotation marks, booleans are #true and #false".to_owned()
+                    };
+                    diagnostic.help = Some(help.unwrap_or_else(general));
                 }
                 if result.piece.head {
                     // The runbook's own line is broken; its steps are still worth reading.
