@@ -239,7 +239,8 @@ impl Toolchain {
         if Path::new(&libraries).exists() {
             return Ok(Self::Rustup);
         }
-        Err("there is no toolchain for guests: `apt-get install rustc-web cargo-web rust-web-src rust-web-llvm lld-22`, \
+        Err("there is no toolchain for guests: \
+             `apt-get install rustc-web cargo-web rust-web-src rust-web-llvm lld-22`, \
              or `rustup target add wasm32-unknown-unknown`"
             .to_owned())
     }

@@ -1,5 +1,5 @@
-//! A plugin in one file. It validates that a folder was written to lately: a backup that nobody has touched for a week is
-//! a sign that something has stopped.
+//! A plugin in one file. It validates that a folder was written to lately: a backup that nobody has touched for a week
+//! is a sign that something has stopped.
 //!
 //! Build it with `cargo xtask plugins`, or by hand as plugins/README.md says; then use it in a runbook:
 //!
