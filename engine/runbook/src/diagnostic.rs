@@ -245,6 +245,11 @@ impl Report {
         self.found.iter_mut().find(|diagnostic| diagnostic.code == code && diagnostic.span == span)
     }
 
+    /// Whether one of those codes was reported for a place that starts there.
+    pub(crate) fn any_at(&self, offset: usize, codes: &[&str]) -> bool {
+        self.found.iter().any(|one| one.span.offset == offset && codes.contains(&one.code))
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }

@@ -165,6 +165,7 @@ pub(crate) fn check(
                 .help("put an approve before it with after=, or waive \"LB0301\" reason=\"...\"");
         }
         if step.kind == StepKind::Restore
+            && !reported(runbook, step, report)
             && !verified(runbook, resolved, graph, index)
             && !waived(step, index, "LB0302", used)
         {
@@ -179,6 +180,13 @@ pub(crate) fn check(
         }
         policies(runbook, step, index, found, used, report);
     }
+}
+
+/// Whether the snapshot of a step is unknown for a reason that was reported: then nothing follows from it.
+fn reported(runbook: &Runbook, step: &StepDef, report: &Report) -> bool {
+    const UNKNOWN: [&str; 8] = ["LB0201", "LB0202", "LB0203", "LB0204", "LB0206", "LB0208", "LB0212", "LB0216"];
+    !runbook.broken.is_empty()
+        || step.snapshot.as_ref().is_none_or(|snapshot| report.any_at(snapshot.span.offset, &UNKNOWN))
 }
 
 fn waived(step: &StepDef, index: usize, rule: &'static str, used: &mut BTreeSet<(usize, &'static str)>) -> bool {

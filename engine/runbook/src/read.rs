@@ -87,7 +87,10 @@ fn read_node(node: &Node, runbook: &mut Runbook, report: &mut Report) {
         "owner" => runbook.owner = only_text(node, report),
         "objectives" => runbook.objectives = objectives(node, report),
         "input" => runbook.inputs.extend(input(node, report)),
-        "target" => runbook.targets.extend(target(node, report)),
+        "target" => match target(node, report) {
+            Some(target) => runbook.targets.push(target),
+            None => runbook.broken.extend(node.args.first().and_then(|arg| arg.value.as_string()).map(str::to_owned)),
+        },
         "mode" => mode(node, runbook, report),
         "modes" => modes(node, runbook, report),
         "on" => {
@@ -236,7 +239,8 @@ fn target(node: &Node, report: &mut Report) -> Option<TargetDef> {
     let name = declared_name(node, report);
     let (props, children) = split_target(node, &["plugin", "site"], report);
     let plugin = props.get("plugin").cloned();
-    if plugin.is_none() && !node.props.iter().any(|prop| prop.name == "plugin") {
+    let misspelt = |name: &str| name == "plugin" || crate::diagnostic::closest(name, ["plugin"]).is_some();
+    if plugin.is_none() && !node.props.iter().any(|prop| misspelt(&prop.name)) {
         report
             .error("LB0118", node.head, "a target needs a plugin")
             .help("write target \"NAME\" plugin=\"fs\" { ... }; `lifeboat plugin ls` lists plugins");

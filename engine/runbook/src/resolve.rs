@@ -276,7 +276,9 @@ impl<'a> Resolver<'a> {
     /// Whether a snapshot's text refers to a step: then what is wrong with it is reported as such.
     fn snapshot_is_reported(&self, text: &str) -> bool {
         match template::references(text) {
-            Ok(found) => found.iter().any(|reference| reference.path.first().is_some_and(|root| root == "steps")),
+            Ok(found) => found
+                .iter()
+                .any(|reference| reference.path.first().is_some_and(|root| root != "inputs" && root != "run")),
             Err(_) => true,
         }
     }
@@ -407,7 +409,7 @@ impl<'a> Resolver<'a> {
         let step = self.runbook.steps.get(on)?;
         if !step.kind.by_plugin() {
             report
-                .error("LB0224", span, format!("'{name}' is a {} and has no outputs", step.kind.as_str()))
+                .error("LB0224", span, format!("'{name}' ({}) has no outputs", step.kind.as_str()))
                 .help(format!("to come after it, write after=\"{name}\""));
             return Some(on);
         }
@@ -450,7 +452,11 @@ impl<'a> Resolver<'a> {
         self.catalog.get(plugin)?.description.kind(step.kind)
     }
 
+    /// What is not used may well be meant by a name that is wrong: with errors there are no such warnings.
     fn unused(&self, report: &mut Report) {
+        if report.has_errors() {
+            return;
+        }
         for target in &self.runbook.targets {
             if !self.used_targets.contains(&target.name.text) && self.runbook.broken.is_empty() {
                 report

@@ -292,6 +292,9 @@ fn assemble(results: Vec<Result_>, report: &mut Report) -> Parsed {
             Outcome::Broken { name, problems } => {
                 parsed.broken.extend(name);
                 for (code, span, message, help) in problems {
+                    if report.any_at(span.offset, &["LB0105", "LB0106"]) {
+                        continue;
+                    }
                     let diagnostic = report.error(code, span, message);
                     let general = || {
                         "runbooks are KDL 2: strings stand in quotation marks, booleans are #true and #false".to_owned()
