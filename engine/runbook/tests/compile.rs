@@ -113,3 +113,20 @@ fn inputs_are_checked_and_typed() {
     let (plan, _) = compile_with(&[("reason", "7")]).unwrap();
     assert_eq!((&plan.inputs["reason"], &plan.inputs["label"]), (&json!(7), &json!("x")));
 }
+
+#[test]
+fn ten_thousand_steps_compile() {
+    let mut text = String::from("runbook \"big\" {\n");
+    for (name, root) in [("o", "/o"), ("v", "/v"), ("s", "/s")] {
+        text.push_str(&format!("    target \"{name}\" plugin=\"fs\" {{ root \"{root}\" }}\n"));
+    }
+    for i in 0..2_500 {
+        text.push_str(&format!("    snapshot \"t{i}\" of=\"o\" into=\"v\"\n"));
+        text.push_str(&format!("    verify \"p{i}\" snapshot=\"{{{{steps.t{i}.snapshot}}}}\" depth=\"data\"\n"));
+        text.push_str(&format!("    restore \"r{i}\" snapshot=\"{{{{steps.p{i}.snapshot}}}}\" into=\"s\"\n"));
+        text.push_str(&format!("    validate \"c{i}\" target=\"s\" after=\"r{i}\" {{ expect \"file\" path=\"x\" }}\n"));
+    }
+    text.push_str("}\n");
+    let plan = compile(&source("big.kdl", &text), &catalog(), Mode::Failover, &BTreeMap::new()).unwrap().0;
+    assert_eq!(plan.steps.len(), 10_000);
+}
