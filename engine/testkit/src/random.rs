@@ -14,6 +14,8 @@ pub struct RandomCase {
     pub plan: Plan,
     /// The scripts, by step.
     pub scripts: Vec<(String, Script)>,
+    /// The step that fails for good: its effect never happens.
+    pub doomed: Option<String>,
 }
 
 impl RandomCase {
@@ -56,7 +58,7 @@ pub fn random_case(seed: u64) -> RandomCase {
             builder = builder.after([format!("s{before}").as_str()]);
         }
     }
-    RandomCase { plan: builder.build(), scripts }
+    RandomCase { plan: builder.build(), scripts, doomed: doomed.map(|place| format!("s{place}")) }
 }
 
 fn script(rng: &SeededRng, retries: u64, doomed: bool) -> Script {
@@ -65,14 +67,14 @@ fn script(rng: &SeededRng, retries: u64, doomed: bool) -> Script {
     let bad = rng.below(retries + 1);
     let mut execute: Vec<Act> = (0..bad)
         .map(|_| match rng.below(3) {
-            0 => Act::Unknown { happened: true },
+            0 => Act::Unknown { happened: !doomed },
             1 => Act::Unknown { happened: false },
             _ => slow(Act::Fail(FailureKind::Temporary)),
         })
         .collect();
     let last = if doomed { Act::Fail(FailureKind::Permanent) } else { Act::Done(None) };
     // Long enough for every attempt that a crash may add.
-    execute.extend((0..8).map(|_| slow(last.clone())));
+    execute.extend((0..200).map(|_| slow(last.clone())));
     let undo = if rng.chance(30) { vec![slow(Act::Done(None))] } else { Vec::new() };
     Script { execute, undo, probe: Vec::new() }
 }

@@ -24,7 +24,7 @@ struct Left {
 }
 
 /// The world as it is after these events. Whether an attempt under way had its effect is drawn.
-fn left(events: &[Event], rng: &SeededRng) -> BTreeMap<String, Left> {
+fn left(events: &[Event], doomed: Option<&str>, rng: &SeededRng) -> BTreeMap<String, Left> {
     let mut all: BTreeMap<String, Left> = BTreeMap::new();
     let mut under_way = BTreeMap::new();
     for event in events {
@@ -38,7 +38,9 @@ fn left(events: &[Event], rng: &SeededRng) -> BTreeMap<String, Left> {
                 match (outcome, direction) {
                     (Outcome::Done { .. }, Direction::Forward) => (entry.present, entry.done) = (true, true),
                     (Outcome::Done { .. }, Direction::Undo) => (entry.present, entry.undone) = (false, true),
-                    (Outcome::Unknown { .. }, _) => entry.present |= rng.chance(50),
+                    (Outcome::Unknown { .. }, _) => {
+                        entry.present |= doomed != Some(step.as_str()) && rng.chance(50);
+                    }
                     (Outcome::Failed { .. }, _) => {}
                 }
             }
@@ -54,7 +56,7 @@ fn left(events: &[Event], rng: &SeededRng) -> BTreeMap<String, Left> {
         }
     }
     for (step, direction) in under_way {
-        if rng.chance(50) {
+        if doomed != Some(step.as_str()) && rng.chance(50) {
             all.entry(step).or_default().present = direction == Direction::Forward;
         }
     }
@@ -75,7 +77,13 @@ fn check(plan: &Plan, world: &World, run: &RunId, status: RunStatus, before: &BT
         let repeatable = step.policy.in_doubt == InDoubt::Rerun || step.effect == Effect::Read;
         if status == RunStatus::Succeeded {
             assert!(entry.present, "{what}: {} is not there", step.id);
-            assert!(repeatable || entry.happened == 1, "{what}: {} happened {} times", step.id, entry.happened);
+            assert!(
+                repeatable || entry.happened == 1,
+                "{what}: {} happened {} times: {:?}\n{entry:?}\n{step:?}",
+                step.id,
+                entry.happened,
+                world.log()
+            );
         }
         if status == RunStatus::Failed && plan.on_failure.compensate && step.compensate {
             assert!(!entry.present, "{what}: {} is still there after the unwinding", step.id);
@@ -98,7 +106,7 @@ async fn a_run_that_is_cut_after_any_event_ends_as_if_uninterrupted() {
         for count in 1..=events.len() {
             let what = format!("seed {seed}, cut after event {count} of {}", events.len());
             let rng = SeededRng::new(seed * 1_000 + u64::try_from(count).unwrap());
-            let before = left(&events[..count], &rng);
+            let before = left(&events[..count], case.doomed.as_deref(), &rng);
             let world = case.world();
             for (step, left) in &before {
                 world.preset(run.as_str(), step, left.present);
@@ -123,8 +131,9 @@ async fn a_run_that_dies_again_and_again_still_ends() {
         let rig = Rig::with(SimStore::new(), case.world(), 8);
         let status = rig.run(case.plan.clone()).await.status();
         // The same run again, in one world, by many engines: each stores a few events and dies.
+        // The engine that makes the run acts on a world of its own: what it does is cut off.
         let world = case.world();
-        let rig = Rig::with(SimStore::new(), world.clone(), 8);
+        let rig = Rig::new();
         let run = rig.submit(case.plan.clone()).await.run().clone();
         let mut store = rig.store.prefix(&run, 1);
         let mut lives = 0;

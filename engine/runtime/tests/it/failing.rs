@@ -165,7 +165,7 @@ async fn a_panic_of_the_executor_is_an_outcome() {
 #[tokio::test]
 async fn outputs_that_could_not_be_read_back_are_refused() {
     let rig = Rig::new();
-    let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
+    let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
     rig.world.acts("deep", [Act::Done(Some(deep.clone()))]);
     rig.world.acts("large", [Act::Done(Some(json!({ "x": "y".repeat(300 * 1024) })))]);
     rig.world.acts("point", [Act::Checkpoint(deep, Box::new(Act::Done(None)))]);

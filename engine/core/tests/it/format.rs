@@ -1,0 +1,168 @@
+//! The form of stored events is a promise: one of each kind, byte for byte, in `events.jsonl` beside this file.
+//!
+//! A line that changes means that old logs are not read as they were written. Add fields, never rename them.
+
+use lifeboat_core::event::{Event, EventKind, RunResult};
+use lifeboat_core::ids::{Digest, RunId};
+use lifeboat_core::outcome::{Failure, ProbeAnswer};
+use lifeboat_core::plan::{Effect, PluginPin, Target, TargetUse, Waiver};
+use lifeboat_core::{Code, actions};
+use lifeboat_testkit::{PlanBuilder, said};
+use serde_json::json;
+
+use crate::{FORWARD, UNDO, created, done, failed, id, unknown};
+
+const GOLDEN: &str = include_str!("events.jsonl");
+
+fn plan() -> lifeboat_core::Plan {
+    let mut plan = PlanBuilder::new()
+        .compensate_on_failure()
+        .step("take")
+        .effect(Effect::Compensatable)
+        .retry(3, 2_000)
+        .heartbeat(5_000)
+        .args(json!({ "path": "{{inputs.path}}" }))
+        .approve("go", 2, Some(60_000))
+        .after(["take"])
+        .wait("pause", 500)
+        .after(["go"])
+        .build();
+    plan.description = "Bring it back".to_owned();
+    plan.owner = Some("sre".to_owned());
+    plan.objectives.rto_ms = Some(900_000);
+    plan.inputs.insert("path".to_owned(), json!("/srv"));
+    let pin = PluginPin { version: "1.0.0".to_owned(), digest: Digest::of(b"wasm") };
+    plan.plugins.insert("fs".to_owned(), pin);
+    let target = Target {
+        name: "orders".to_owned(),
+        plugin: "fs".to_owned(),
+        site: Some("primary".to_owned()),
+        settings: json!({ "root": "/srv/orders" }),
+        secrets: [("password".to_owned(), "orders".to_owned())].into(),
+    };
+    plan.targets.insert("orders".to_owned(), target);
+    let step = &mut plan.steps[0];
+    step.targets.push(TargetUse { role: "of".to_owned(), target: "orders".to_owned() });
+    step.capabilities.push("dir".to_owned());
+    step.estimate_ms = Some(1_000);
+    step.waivers.push(Waiver { rule: "LB0301".to_owned(), reason: "tried by hand".to_owned() });
+    plan
+}
+
+fn attempts(run: &RunId) -> Vec<EventKind> {
+    let finished = |direction, outcome, retry_at, interrupted| EventKind::AttemptFinished {
+        step: id("take"),
+        direction,
+        number: 1,
+        outcome,
+        retry_at,
+        interrupted,
+    };
+    let kind = lifeboat_core::FailureKind::Sandbox;
+    let failure = Failure {
+        kind,
+        code: Some(Code::new("LB0705")),
+        message: "too slow".to_owned(),
+        hint: Some("wait".to_owned()),
+    };
+    let probed = |answer, retry_at| EventKind::Probed { step: id("take"), number: 1, answer, retry_at };
+    vec![
+        EventKind::AttemptStarted {
+            step: id("take"),
+            direction: FORWARD,
+            number: 1,
+            key: actions::key(run, &id("take")),
+            token: 1,
+        },
+        finished(FORWARD, done(), None, false),
+        finished(UNDO, failed(lifeboat_core::FailureKind::Temporary), Some(9_000), false),
+        finished(FORWARD, lifeboat_core::Outcome::Failed { failure }, None, false),
+        finished(FORWARD, unknown(), None, true),
+        EventKind::Checkpointed { step: id("take"), number: 1, value: json!({ "part": 7 }) },
+        probed(ProbeAnswer::Happened { outputs: json!({ "n": 1.5 }) }, None),
+        probed(ProbeAnswer::DidNotHappen, Some(9_000)),
+        probed(ProbeAnswer::CannotTell { reason: "blind".to_owned() }, None),
+    ]
+}
+
+/// One of each, with each of its forms.
+fn all() -> Vec<EventKind> {
+    let (run, seen) = (RunId::new(1_700_000_000_000, 42), Digest::of(b"plan"));
+    let mut kinds = vec![created(plan())];
+    kinds.extend(attempts(&run));
+    kinds.extend([
+        EventKind::ApprovalRequested { step: id("go"), fingerprint: seen.clone(), expires_at: Some(61_000) },
+        EventKind::ApprovalRequested { step: id("go"), fingerprint: seen.clone(), expires_at: None },
+        EventKind::Approved { step: id("go"), fingerprint: seen, said: said("ada") },
+        EventKind::Denied { step: id("go"), said: said("bo") },
+        EventKind::ApprovalExpired { step: id("go") },
+        EventKind::WaitStarted { step: id("pause"), until: 1_500 },
+        EventKind::WaitEnded { step: id("pause") },
+        EventKind::StepRetried { step: id("take"), said: said("ada") },
+        EventKind::StepSkipped { step: id("take"), said: said("ada") },
+        EventKind::CancelRequested { compensate: true, said: said("ada") },
+        EventKind::UnwindStarted { cause: Some(id("take")) },
+        EventKind::UnwindStarted { cause: None },
+        EventKind::RunFinished { result: RunResult::Succeeded },
+        EventKind::RunFinished { result: RunResult::Failed },
+        EventKind::RunFinished { result: RunResult::Cancelled },
+    ]);
+    kinds
+}
+
+#[test]
+fn every_event_is_stored_as_it_always_was() {
+    let events: Vec<Event> = all().into_iter().map(|kind| Event::new(1_700_000_000_123, kind)).collect();
+    let lines: String = events.iter().map(|event| String::from_utf8(event.encode().unwrap()).unwrap() + "\n").collect();
+    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/events.jsonl"), &lines).unwrap();
+        return;
+    }
+    for (wanted, line) in GOLDEN.lines().zip(lines.lines()) {
+        assert_eq!(wanted, line);
+    }
+    assert_eq!(GOLDEN.lines().count(), events.len());
+    for (line, event) in GOLDEN.lines().zip(&events) {
+        assert_eq!(&Event::decode(line.as_bytes()).unwrap(), event, "read back");
+    }
+}
+
+#[test]
+fn fields_that_are_not_known_yet_are_read_over_and_later_versions_are_not() {
+    let known = br#"{"v":1,"at":5,"event":"wait-ended","step":"pause","colour":"blue"}"#;
+    assert_eq!(Event::decode(known).unwrap(), Event::new(5, EventKind::WaitEnded { step: id("pause") }));
+    let later = br#"{"v":2,"at":5,"event":"wait-ended","step":"pause"}"#;
+    let error = Event::decode(later).unwrap_err();
+    assert!(error.code.to_string() == "LB0503" && error.message.contains("version 2"), "{error}");
+    assert!(Event::decode(br#"{"v":1,"at":5,"event":"unheard-of"}"#).is_err());
+}
+
+#[test]
+fn numbers_come_back_as_they_were() {
+    for value in [json!(u64::MAX), json!(i64::MIN), json!(0.1), json!(1e300), json!(f64::MIN_POSITIVE)] {
+        let kind = EventKind::Checkpointed { step: id("a"), number: 1, value };
+        let event = Event::new(u64::MAX, kind);
+        assert_eq!(Event::decode(&event.encode().unwrap()).unwrap(), event);
+    }
+}
+
+#[test]
+fn the_fingerprint_changes_with_all_that_an_approval_is_about() {
+    let base = plan();
+    let changes: [fn(&mut lifeboat_core::Plan); 6] = [
+        |plan| plan.mode = lifeboat_core::Mode::Failover,
+        |plan| plan.steps[0].args = json!({ "path": "/etc" }),
+        |plan| plan.steps[0].policy.timeout_ms += 1,
+        |plan| drop(plan.inputs.insert("path".to_owned(), json!("/etc"))),
+        |plan| plan.plugins.values_mut().for_each(|pin| pin.digest = Digest::of(b"other wasm")),
+        |plan| plan.targets.values_mut().for_each(|target| target.settings = json!({})),
+    ];
+    for (place, change) in changes.into_iter().enumerate() {
+        let mut other = base.clone();
+        change(&mut other);
+        assert_ne!(base.fingerprint(), other.fingerprint(), "change {place}");
+    }
+    let stored = serde_json::to_vec(&base).unwrap();
+    let back: lifeboat_core::Plan = serde_json::from_slice(&stored).unwrap();
+    assert_eq!((back.fingerprint(), &back), (base.fingerprint(), &base));
+}
