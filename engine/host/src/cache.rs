@@ -52,25 +52,30 @@ impl Cache {
         self.dir.join(format!("{}.cwasm", hasher.0.finalize().to_hex()))
     }
 
-    /// The compiled form of a component, from the cache or compiled now. Trouble with the cache only costs time.
-    pub fn component(&self, engine: &Engine, wasm: &[u8], component: &[u8]) -> wasmtime::Result<Component> {
+    /// The compiled form of the file, if the cache has it.
+    pub fn load(&self, engine: &Engine, wasm: &[u8]) -> Option<Component> {
         let path = self.path(engine, wasm);
-        if let Some(code) = read(&path) {
-            // SAFETY: the bytes are what `precompile_component` of this very engine version and configuration gave (the
-            // file's name holds its compatibility hash), unchanged since (the digest was checked on the bytes in memory,
-            // not on the file), in a folder that only this user can write to (`open` checked that).
-            match unsafe { Component::deserialize(engine, &code) } {
-                Ok(component) => return Ok(component),
-                Err(error) => {
-                    tracing::warn!(%error, path = %path.display(), "a compiled plugin is not usable; compiling anew")
-                }
+        let code = read(&path)?;
+        // SAFETY: the bytes are what `precompile_component` of this very engine version and configuration gave (the file's
+        // name holds its compatibility hash), unchanged since (the digest was checked on the bytes in memory, not on the
+        // file), in a folder that only this user can write to (`open` checked that).
+        match unsafe { Component::deserialize(engine, &code) } {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "a compiled plugin is not usable; compiling anew");
+                None
             }
         }
+    }
+
+    /// Compiles the component that the file holds, and keeps what comes of it. If it can't be kept, that only costs time.
+    pub fn compile(&self, engine: &Engine, wasm: &[u8], component: &[u8]) -> wasmtime::Result<Component> {
+        let path = self.path(engine, wasm);
         let code = engine.precompile_component(component)?;
         if let Err(error) = write(&path, &code) {
-            tracing::warn!(%error, path = %path.display(), "a compiled plugin can't be kept; it is compiled again next time");
+            tracing::warn!(%error, path = %path.display(), "a compiled plugin can't be kept");
         }
-        // SAFETY: the bytes come from the compiler of this engine, one line above.
+        // SAFETY: the bytes come from the compiler of this engine, some lines above.
         unsafe { Component::deserialize(engine, &code) }
     }
 }
@@ -123,7 +128,8 @@ mod tests {
         let cache = Cache::open(&root.path().join("cache")).unwrap();
         let engine = Engine::default();
         let component = b"\0asm\x0d\0\x01\0";
-        cache.component(&engine, b"key", component).unwrap();
+        assert!(cache.load(&engine, b"key").is_none());
+        cache.compile(&engine, b"key", component).unwrap();
         let path = cache.path(&engine, b"key");
         let whole = std::fs::read(&path).unwrap();
         for damage in ["flip", "cut", "empty"] {
@@ -134,9 +140,9 @@ mod tests {
                 _ => bytes.clear(),
             }
             std::fs::write(&path, &bytes).unwrap();
-            assert!(read(&path).is_none(), "{damage}");
-            cache.component(&engine, b"key", component).unwrap();
-            assert!(read(&path).is_some(), "{damage}");
+            assert!(cache.load(&engine, b"key").is_none(), "{damage}");
+            cache.compile(&engine, b"key", component).unwrap();
+            assert!(cache.load(&engine, b"key").is_some(), "{damage}");
         }
     }
 

@@ -70,13 +70,19 @@ pub fn prepare(
     wasm: &[u8],
 ) -> Result<Loaded, Error> {
     let fail = |error: wasmtime::Error| no_plugin(name, format!("{error:#}"));
-    let made = componentize(engine, name, wasm)?;
-    let bytes = made.as_deref().unwrap_or(wasm);
-    let component = match cache {
-        Some(cache) => cache.component(engine, wasm, bytes),
-        None => Component::from_binary(engine, bytes),
-    }
-    .map_err(fail)?;
+    // What is compiled already was checked and made a component then; the key is the digest of the file.
+    let component = match cache.and_then(|cache| cache.load(engine, wasm)) {
+        Some(component) => component,
+        None => {
+            let made = componentize(engine, name, wasm)?;
+            let bytes = made.as_deref().unwrap_or(wasm);
+            let compiled = match cache {
+                Some(cache) => cache.compile(engine, wasm, bytes),
+                None => Component::from_binary(engine, bytes),
+            };
+            compiled.map_err(fail)?
+        }
+    };
     let pre = linker.instantiate_pre(&component).map_err(fail)?;
     let steps = steps::GuestIndices::new(&pre).map_err(fail)?;
     let has_store =

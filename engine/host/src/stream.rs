@@ -204,9 +204,9 @@ fn digest_text(hasher: &blake3::Hasher) -> String {
 pub fn pump(source: &mut Source, sink: Option<&mut FileSink>, voice: &dyn AttemptSink) -> Result<Pumped, GuestError> {
     let total = source.left();
     let mut hasher = blake3::Hasher::new();
-    let mut reader = Feed { source, hasher: &mut hasher };
     let bytes = match sink {
         None => {
+            let mut reader = Feed { source, hasher: &mut hasher };
             let mut buffer = vec![0; chunk_for(total)];
             let mut report = Report { done: 0, total, voice };
             loop {
@@ -218,10 +218,18 @@ pub fn pump(source: &mut Source, sink: Option<&mut FileSink>, voice: &dyn Attemp
         }
         Some(sink) => {
             let fresh = sink.bytes == 0;
-            let bytes = if total < TWO_THREADS {
-                pump_here(&mut reader, sink, fresh, total, voice)?
-            } else {
-                pump_beside(&mut reader, sink, fresh, total, voice)?
+            let bytes = match source {
+                Source::Memory(data) if total >= TWO_THREADS => {
+                    pump_memory(std::mem::take(data), &mut hasher, sink, fresh, voice)?
+                }
+                source => {
+                    let mut reader = Feed { source, hasher: &mut hasher };
+                    if total < TWO_THREADS {
+                        pump_here(&mut reader, sink, fresh, total, voice)?
+                    } else {
+                        pump_beside(&mut reader, sink, fresh, total, voice)?
+                    }
+                }
             };
             if fresh {
                 // The same bytes: their digest is known, and hashing them twice would halve the speed.
@@ -293,6 +301,28 @@ fn pump_here(
     }
 }
 
+/// One thread hashes, this one writes; nothing is copied in between.
+fn pump_memory(
+    data: Bytes,
+    hasher: &mut blake3::Hasher,
+    sink: &mut FileSink,
+    fresh: bool,
+    voice: &dyn AttemptSink,
+) -> Result<u64, GuestError> {
+    let mut report = Report { done: 0, total: data.len() as u64, voice };
+    std::thread::scope(|scope| {
+        let hashing = scope.spawn(|| hasher.update(&data).count());
+        for chunk in data.chunks(CHUNK) {
+            put(sink, chunk, fresh)?;
+            report.moved(chunk.len())?;
+        }
+        match hashing.join() {
+            Ok(_) => Ok(report.done),
+            Err(_) => Err(guest_error(ErrorKind::Permanent, "the hashing thread died")),
+        }
+    })
+}
+
 /// One thread reads and hashes, this one writes. Buffers go round between them.
 fn pump_beside(
     reader: &mut Feed<'_>,
@@ -331,4 +361,81 @@ fn pump_beside(
         let fed = feeding.join().unwrap_or_else(|_| Err(guest_error(ErrorKind::Permanent, "the reading thread died")));
         written.and(fed).map(|()| report.done)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::voice::Quiet;
+
+    fn folder() -> (tempfile::TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), cap_std::ambient_authority()).unwrap();
+        (temp, dir)
+    }
+
+    fn bytes(len: usize) -> Vec<u8> {
+        (0..len).map(|i| (i * 31 % 251) as u8).collect()
+    }
+
+    #[test]
+    fn every_way_of_pumping_moves_the_same_bytes_with_the_same_digest() {
+        let (temp, dir) = folder();
+        for len in [0, 1, CHUNK, CHUNK + 1, TWO_THREADS as usize, 3 * TWO_THREADS as usize + 17] {
+            let data = bytes(len);
+            std::fs::write(temp.path().join("source"), &data).unwrap();
+            let digest = format!("blake3:{}", blake3::hash(&data).to_hex());
+            for memory in [false, true] {
+                let mut source = match memory {
+                    true => Source::Memory(Bytes::from(data.clone())),
+                    false => Source::open(&dir, "source", 0, None).unwrap(),
+                };
+                let mut sink = FileSink::create(dir.try_clone().unwrap(), "sink", true).unwrap();
+                let pumped = pump(&mut source, Some(&mut sink), &Quiet).unwrap();
+                assert_eq!((pumped.bytes, &pumped.digest), (len as u64, &digest));
+                let committed = sink.commit().unwrap();
+                assert_eq!((committed.bytes, &committed.digest), (len as u64, &digest));
+                assert!(std::fs::read(temp.path().join("sink")).unwrap() == data);
+                assert_eq!(source.left(), 0);
+            }
+        }
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_writer_hashes_all_that_was_written_to_it() {
+        let (_temp, dir) = folder();
+        let mut sink = FileSink::create(dir.try_clone().unwrap(), "sink", false).unwrap();
+        sink.write(b"head ").unwrap();
+        pump(&mut Source::Memory(Bytes::from_static(b"body")), Some(&mut sink), &Quiet).unwrap();
+        assert_eq!(sink.commit().unwrap().digest, format!("blake3:{}", blake3::hash(b"head body").to_hex()));
+        assert!(sink.write(b"more").is_err());
+        assert_eq!(FileSink::create(dir, "sink", false).map(|_| ()).unwrap_err().kind, ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_dropped_writer_leaves_nothing_and_a_late_rival_is_not_overwritten() {
+        let (temp, dir) = folder();
+        let mut sink = FileSink::create(dir.try_clone().unwrap(), "sink", false).unwrap();
+        sink.write(b"x").unwrap();
+        std::fs::write(temp.path().join("sink"), "rival").unwrap();
+        assert_eq!(sink.commit().unwrap_err().kind, ErrorKind::AlreadyExists);
+        drop(sink);
+        assert_eq!(std::fs::read_to_string(temp.path().join("sink")).unwrap(), "rival");
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn ranges_are_exact_and_pipes_are_refused_at_once() {
+        let (temp, dir) = folder();
+        std::fs::write(temp.path().join("file"), b"0123456789").unwrap();
+        let mut buffer = [0; 16];
+        for (offset, len, want) in [(0, None, "0123456789"), (3, Some(4), "3456"), (8, Some(9), "89"), (99, None, "")] {
+            let count = Source::open(&dir, "file", offset, len).unwrap().read(&mut buffer).unwrap();
+            assert_eq!(&buffer[..count], want.as_bytes());
+        }
+        rustix::fs::mknodat(&dir, "pipe", rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        assert!(Source::open(&dir, "pipe", 0, None).is_err());
+        assert!(Source::open(&dir, ".", 0, None).is_err());
+    }
 }
