@@ -212,3 +212,80 @@ pub fn read_link(dir: &Dir, path: &str) -> Made<String> {
         guest_error(ErrorKind::Permanent, format!("read link '{path}': '{to}' is not UTF-8"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::voice::Quiet;
+
+    fn folder() -> (tempfile::TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(temp.path(), cap_std::ambient_authority()).unwrap();
+        (temp, dir)
+    }
+
+    fn names(entries: &[Entry]) -> Vec<&str> {
+        entries.iter().map(|entry| entry.name.as_str()).collect()
+    }
+
+    #[test]
+    fn walks_name_every_file_once_and_follow_no_link() {
+        let (temp, dir) = folder();
+        create_dir_all(&dir, "a/b/c").unwrap();
+        create_dir_all(&dir, "empty").unwrap();
+        for path in ["z", "a/1", "a/b/c/2", "a/.lifeboat-1-2-3.tmp"] {
+            std::fs::write(temp.path().join(path), "x").unwrap();
+        }
+        symlink(&dir, "..", "a/loop").unwrap();
+        let found = walk(&dir, ".", &Quiet).unwrap();
+        assert_eq!(names(&found), ["a/1", "a/b/c/2", "a/loop", "z"]);
+        assert_eq!(names(&walk(&dir, "a/b", &Quiet).unwrap()), ["c/2"]);
+        assert_eq!(names(&list(&dir, ".").unwrap()), ["a", "empty", "z"]);
+        assert_eq!(stat(&dir, "a/loop").unwrap().kind, EntryKind::Symlink);
+        assert_eq!(read_link(&dir, "a/loop").unwrap(), "..");
+        assert_eq!(list(&dir, "gone").unwrap_err().kind, ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn links_that_lead_out_are_neither_made_nor_followed() {
+        let (temp, dir) = folder();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "x").unwrap();
+        create_dir_all(&dir, "a").unwrap();
+        let absolute = outside.path().to_str().unwrap();
+        for (to, path) in [(absolute, "l"), ("..", "l"), ("../..", "a/l"), ("b/../../../x", "a/l")] {
+            assert_eq!(symlink(&dir, to, path).unwrap_err().kind, ErrorKind::Refused, "{to}");
+        }
+        std::os::unix::fs::symlink(outside.path(), temp.path().join("out")).unwrap();
+        for result in [
+            list(&dir, "out").map(drop),
+            open_dir(&dir, "out").map(drop),
+            create_dir_all(&dir, "out/new"),
+            remove_file(&dir, "out/secret"),
+            remove_dir_all(&dir, "out/secret"),
+            rename(&dir, "out/secret", "mine"),
+            rename(&dir, "a", "out/a"),
+            exchange(&dir, "a", "out/secret"),
+        ] {
+            assert_eq!(result.unwrap_err().kind, ErrorKind::Refused);
+        }
+        // Removing the folder removes the link, not what it points to.
+        remove_dir_all(&dir, ".").unwrap();
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
+        assert!(outside.path().join("secret").exists());
+    }
+
+    #[test]
+    fn exchange_swaps_and_rename_moves() {
+        let (temp, dir) = folder();
+        create_dir_all(&dir, "old").unwrap();
+        create_dir_all(&dir, "deep/new").unwrap();
+        std::fs::write(temp.path().join("old/o"), "").unwrap();
+        std::fs::write(temp.path().join("deep/new/n"), "").unwrap();
+        exchange(&dir, "old", "deep/new").unwrap();
+        assert_eq!(names(&walk(&dir, ".", &Quiet).unwrap()), ["deep/new/o", "old/n"]);
+        rename(&dir, "deep/new", "moved").unwrap();
+        assert_eq!(names(&walk(&dir, ".", &Quiet).unwrap()), ["moved/o", "old/n"]);
+        assert_eq!(exchange(&dir, "moved", "gone").unwrap_err().kind, ErrorKind::NotFound);
+    }
+}

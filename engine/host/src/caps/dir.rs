@@ -188,3 +188,18 @@ impl HostDirectory for Guest {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_and_stay_below() {
+        for (path, want) in [("", "."), (".", "."), ("a", "a"), ("./a//b/", "a/b"), ("a/./b", "a/b")] {
+            assert_eq!(checked(path).unwrap(), want);
+        }
+        for path in ["/", "/etc/passwd", "..", "a/..", "a/../../b"] {
+            assert_eq!(checked(path).unwrap_err().kind, ErrorKind::Refused, "{path}");
+        }
+    }
+}
