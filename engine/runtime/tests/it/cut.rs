@@ -13,7 +13,7 @@ use lifeboat_runtime::Rest;
 use lifeboat_testkit::{CrashStore, Rig, SeededRng, SimStore, World, random_case};
 
 /// Random plans; each is cut after each of its events.
-const CASES: u64 = 150;
+const CASES: u64 = 600;
 
 /// What the dead engine left behind: for each step whether its effect is there, and whether it was done or undone for sure.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifeboat_core::state::RunStatus;
-use lifeboat_runtime::{Engine, EngineParts, Rest};
+use lifeboat_runtime::{Engine, EngineParts, Rest, Verb};
 use lifeboat_testkit::{Act, PlanBuilder, Rig, ScriptedExecutor, SeededRng, SimStore, WallClock, World, said};
 
 fn slow(world: &World, steps: usize, ms: u64) {
@@ -72,20 +72,24 @@ async fn a_run_that_waits_to_undo_again_leaves_the_places_to_others() {
     assert_eq!(rig.times("undo a"), [0, 60_000]);
 }
 
-/// The same on real threads: what a simulation on one thread cannot show.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_runs_on_threads() {
-    let (world, clock) = (World::new(), Arc::new(WallClock));
-    let store = Arc::new(SimStore::new());
+/// An engine on real threads: what a simulation on one thread cannot show.
+fn on_threads(world: &World, places: usize) -> (Engine, Arc<SimStore>) {
+    let (clock, store) = (Arc::new(WallClock), Arc::new(SimStore::new()));
     let parts = EngineParts {
         store: store.clone(),
         executor: Arc::new(ScriptedExecutor::new(world.clone(), clock.clone())),
         clock,
         rng: Arc::new(SeededRng::new(1)),
-        max_parallel: 8,
+        max_parallel: places,
         version: "lifeboat test".to_owned(),
     };
-    let engine = Engine::new(parts);
+    (Engine::new(parts), store)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_runs_on_threads() {
+    let world = World::new();
+    let (engine, store) = on_threads(&world, 8);
     let mut handles = Vec::new();
     for _ in 0..256 {
         handles.push(engine.submit(PlanBuilder::chain(8).build(), String::new(), said("test")).await.unwrap());
@@ -97,4 +101,18 @@ async fn many_runs_on_threads() {
     assert!(world.most_at_once() <= 8);
     // A result may part from the next intent when somebody else queues for the place, but only seldom.
     assert!(store.appends() < 256 * 12, "{}", store.appends());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_a_verb_the_rest_before_it_is_not_seen_again() {
+    let world = World::new();
+    let (engine, _) = on_threads(&world, 8);
+    for round in 0..300 {
+        let plan = PlanBuilder::new().approve("go", 1, None).step("a").after(["go"]).build();
+        let yes = Verb::Approve("go".into(), plan.fingerprint());
+        let mut handle = engine.submit(plan, String::new(), said("test")).await.unwrap();
+        assert!(matches!(handle.rest().await, Rest::Person(_)), "round {round}");
+        handle.say(yes, said("ada")).await.unwrap();
+        assert!(matches!(handle.rest().await, Rest::Ended(_)), "round {round}");
+    }
 }
