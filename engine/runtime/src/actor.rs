@@ -407,10 +407,12 @@ impl Actor {
             return true;
         }
         let waits_for_time = self.state.waits_for_time();
+        // A probe that is still asked after its step was overtaken keeps nobody waiting.
+        let under_way = self.live.keys().any(|key| !key.probe);
         let status = self.state.status();
         let rest = if status.is_final() {
             Some(Rest::Ended(Arc::new(self.state.clone())))
-        } else if matches!(status, RunStatus::Waiting | RunStatus::Stuck) && !waits_for_time && self.live.is_empty() {
+        } else if matches!(status, RunStatus::Waiting | RunStatus::Stuck) && !waits_for_time && !under_way {
             Some(Rest::Person(Arc::new(self.state.clone())))
         } else {
             None

@@ -238,6 +238,7 @@ async fn a_failure_lets_what_runs_come_to_its_end_before_it_unwinds() {
 async fn an_undo_that_fails_for_good_makes_the_run_stuck_until_a_person_speaks() {
     let rig = Rig::new();
     rig.world.acts("c", [Act::Fail(FailureKind::Permanent)]);
+    rig.world.acts("doubt", [Act::Unknown { happened: true }]).tells("doubt", [Tell::Hang]);
     rig.world.undoes("b", [Act::Fail(FailureKind::Permanent), Act::Fail(FailureKind::Permanent)]);
     let plan = PlanBuilder::new()
         .compensate_on_failure()
@@ -249,6 +250,7 @@ async fn an_undo_that_fails_for_good_makes_the_run_stuck_until_a_person_speaks()
         .step("c")
         .after(["b"])
         // What waits beside must not keep the stuck run from its rest.
+        .step("doubt")
         .wait("long", 3_600_000)
         .approve("go", 1, Some(1_000_000))
         .build();
