@@ -1,0 +1,253 @@
+//! The command line, as clap reads it. Words and order follow the design's section 11.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Lifeboat runs disaster-recovery runbooks: durable, rehearsed, measured.
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat", version, propagate_version = true, max_term_width = 100, after_help = FIRST_STEPS)]
+pub struct Cli {
+    /// Folder that holds the state of runs.
+    #[arg(long, global = true, env = "LIFEBOAT_DATA", default_value = ".lifeboat", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Operator file: plugins, grants, secrets. Default: lifeboat.kdl in this folder, where there is one.
+    #[arg(long, global = true, env = "LIFEBOAT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON for scripts.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print only what was asked for, and errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// When to use colour. It never carries meaning alone.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub colour: Colour,
+    #[command(subcommand)]
+    /// The command.
+    pub command: Command,
+}
+
+const FIRST_STEPS: &str = "First steps:
+  lifeboat demo                  a disaster and its recovery, start to end, on local folders
+  lifeboat check runbooks/       every mistake of every runbook, in one pass
+  lifeboat plan RUNBOOK          what would happen, before it happens
+
+Exit status: 0 succeeded, 1 the run failed, 2 wrong usage or a refused runbook,
+3 the run waits for a person, 4 internal error.";
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people.
+    Text,
+    /// For scripts.
+    Json,
+    /// For Markdown pages.
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+    /// A picture.
+    Svg,
+}
+
+/// How diagnostics are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people.
+    Text,
+    /// For scripts and CI.
+    Json,
+}
+
+/// A runbook with its mode and inputs.
+#[derive(Args, Debug)]
+pub struct RunbookArgs {
+    /// The runbook, a .kdl file.
+    pub runbook: PathBuf,
+    /// Mode: failover, switchover, failback or drill.
+    #[arg(long, short, default_value = "failover", value_name = "MODE")]
+    pub mode: String,
+    /// A value for an input of the runbook.
+    #[arg(long = "input", short = 'i', value_name = "KEY=VALUE")]
+    pub inputs: Vec<String>,
+}
+
+/// Who speaks, and why.
+#[derive(Args, Debug)]
+pub struct SaidArgs {
+    /// Your name for the record. Default: the login name.
+    #[arg(long = "as", value_name = "NAME")]
+    pub by: Option<String>,
+    /// Your reason for the record.
+    #[arg(long, short = 'r', default_value = "", value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// A verb on one step of a run.
+#[derive(Args, Debug)]
+pub struct StepVerb {
+    /// The run; 'lifeboat runs' lists them. The beginning is enough where it is unique.
+    pub run: String,
+    /// The step.
+    pub step: String,
+    #[command(flatten)]
+    /// Who and why.
+    pub said: SaidArgs,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A disaster and its recovery on local folders, start to end.
+    Demo {
+        /// Where the demo's estate is made.
+        #[arg(long, default_value = "lifeboat-demo", value_name = "DIR")]
+        dir: PathBuf,
+        /// Size of the model-like file, in MiB.
+        #[arg(long, default_value_t = 256, value_name = "MIB")]
+        model_mib: u64,
+    },
+    /// Check runbooks: every mistake of every file, in one pass.
+    Check {
+        /// Files, or folders that are searched for *.kdl.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+        format: CheckFormat,
+    },
+    /// Put runbooks into their canonical form. Comments stay.
+    Fmt {
+        /// Files, or folders that are searched for *.kdl.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Change nothing; fail when something would change.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Print the page of an error code.
+    Explain {
+        /// The code, as LB0301.
+        code: String,
+    },
+    /// Show what would happen, before it happens.
+    Plan {
+        #[command(flatten)]
+        /// The runbook.
+        runbook: RunbookArgs,
+        /// Output format.
+        #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+        format: PlanFormat,
+    },
+    /// Carry a runbook out.
+    Run {
+        #[command(flatten)]
+        /// The runbook.
+        runbook: RunbookArgs,
+        /// Do not ask before starting.
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        /// Who and why.
+        said: SaidArgs,
+    },
+    /// Rehearse a runbook: run it in mode drill, with drill grants only.
+    Drill {
+        /// The runbook, a .kdl file.
+        runbook: PathBuf,
+        /// A value for an input of the runbook.
+        #[arg(long = "input", short = 'i', value_name = "KEY=VALUE")]
+        inputs: Vec<String>,
+        #[command(flatten)]
+        /// Who and why.
+        said: SaidArgs,
+    },
+    /// List runs, newest last.
+    Runs,
+    /// Show a run: its steps, what it waits for, what to type.
+    Show {
+        /// The run.
+        run: String,
+    },
+    /// Print the events of a run, one JSON object a line.
+    Events {
+        /// The run.
+        run: String,
+    },
+    /// Take runs up again after a crash or a stop: one run, or all that have not ended.
+    Resume {
+        /// The run.
+        run: Option<String>,
+    },
+    /// Try a failed or in-doubt step again, and go on.
+    Retry(StepVerb),
+    /// Go on without a step.
+    Skip(StepVerb),
+    /// End a run.
+    Cancel {
+        /// The run.
+        run: String,
+        /// Undo what was done, in reverse order.
+        #[arg(long)]
+        compensate: bool,
+        #[command(flatten)]
+        /// Who and why.
+        said: SaidArgs,
+    },
+    /// Say yes to an approval, and go on.
+    Approve {
+        #[command(flatten)]
+        /// The run, the step, who and why.
+        verb: StepVerb,
+        /// The fingerprint of the plan that you looked at. Default: that of the run.
+        #[arg(long, value_name = "DIGEST")]
+        fingerprint: Option<String>,
+    },
+    /// Say no to an approval.
+    Deny(StepVerb),
+    /// What a run did, how long it took, against its objectives.
+    Report {
+        /// The run.
+        run: String,
+    },
+    /// List the snapshots of a vault.
+    Snapshots {
+        /// The name of the vault's target.
+        vault: String,
+        /// The runbook that names the vault.
+        #[arg(long, value_name = "RUNBOOK")]
+        runbook: PathBuf,
+        /// Mode: failover, switchover, failback or drill.
+        #[arg(long, short, default_value = "failover", value_name = "MODE")]
+        mode: String,
+    },
+    /// Plugins: what there is, and what they can do.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Look for what is wrong: data folder, operator file, plugins.
+    Doctor,
+}
+
+/// The commands about plugins.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// List plugins.
+    Ls,
+    /// Print the kinds of step, settings, arguments and outputs of a plugin.
+    Inspect {
+        /// Its name.
+        name: String,
+    },
+}

@@ -1,0 +1,73 @@
+//! The commands, one file each.
+
+pub mod check;
+pub mod doctor;
+pub mod explain;
+pub mod fmt;
+pub mod plan;
+pub mod plugin;
+pub mod report;
+pub mod run;
+pub mod runs;
+pub mod show;
+pub mod snapshots;
+pub mod verbs;
+
+use std::future::Future;
+
+use lifeboat_core::Error;
+use lifeboat_core::plan::Mode;
+use lifeboat_runtime::Verb;
+
+use crate::args::{Command, PluginCommand};
+use crate::exit::Exit;
+use crate::world::{World, said};
+
+/// Carries a command out.
+///
+/// # Errors
+/// What a person has to be told.
+pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
+    match command {
+        Command::Demo { dir, model_mib } => block(crate::demo::demo(world, &dir, model_mib)),
+        Command::Check { paths, format } => check::check(world, &paths, format),
+        Command::Fmt { paths, check } => fmt::fmt(world, &paths, check),
+        Command::Explain { code } => explain::explain(&code),
+        Command::Plan { runbook, format } => plan::plan(world, &runbook, format),
+        Command::Run { runbook, yes, said: speaker } => {
+            let said = said(speaker.by.as_deref(), &speaker.reason);
+            block(run::run(world, &runbook, yes, said))
+        }
+        Command::Drill { runbook, inputs, said: speaker } => {
+            let said = said(speaker.by.as_deref(), &speaker.reason);
+            let args = crate::args::RunbookArgs { runbook, mode: Mode::Drill.as_str().to_owned(), inputs };
+            block(run::run(world, &args, true, said))
+        }
+        Command::Runs => runs::runs(world),
+        Command::Show { run } => show::show(world, &run),
+        Command::Events { run } => show::events(world, &run),
+        Command::Resume { run } => block(verbs::resume(world, run.as_deref())),
+        Command::Retry(verb) => block(verbs::on_step(world, &verb, Verb::Retry)),
+        Command::Skip(verb) => block(verbs::on_step(world, &verb, Verb::Skip)),
+        Command::Deny(verb) => block(verbs::on_step(world, &verb, Verb::Deny)),
+        Command::Approve { verb, fingerprint } => block(verbs::approve(world, &verb, fingerprint)),
+        Command::Cancel { run, compensate, said: speaker } => {
+            let said = said(speaker.by.as_deref(), &speaker.reason);
+            block(verbs::cancel(world, &run, compensate, said))
+        }
+        Command::Report { run } => report::report(world, &run),
+        Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
+        Command::Plugin(PluginCommand::Ls) => plugin::list(world),
+        Command::Plugin(PluginCommand::Inspect { name }) => plugin::inspect(world, &name),
+        Command::Doctor => doctor::doctor(world),
+    }
+}
+
+/// Runs a future on the engine's threads, which are apart from those of guests.
+fn block(future: impl Future<Output = Result<Exit, Error>>) -> Result<Exit, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::new("LB0904", "the engine's threads can't start").with("cause", cause))?;
+    runtime.block_on(future)
+}

@@ -1,0 +1,89 @@
+//! `plan`: what would happen, before it happens.
+
+use std::collections::BTreeMap;
+
+use lifeboat_core::graph::PlanGraph;
+use lifeboat_core::plan::{Mode, Plan};
+use lifeboat_core::plugin::Catalog;
+use lifeboat_core::Error;
+
+use crate::args::{PlanFormat, RunbookArgs};
+use crate::commands::check::print;
+use crate::exit::Exit;
+use crate::files;
+use crate::screen::put;
+use crate::view;
+use crate::world::World;
+
+/// Prints the plan.
+///
+/// # Errors
+/// Wrong usage, or plugins that cannot be loaded.
+pub fn plan(world: &World, args: &RunbookArgs, format: PlanFormat) -> Result<Exit, Error> {
+    let catalog = world.catalog()?;
+    let Some(compiled) = compile(world, args, &catalog)? else { return Ok(Exit::Refused) };
+    let (plan, graph) = (&compiled.plan, &compiled.graph);
+    let format = if world.screen.json { PlanFormat::Json } else { format };
+    let text = match format {
+        PlanFormat::Text => view::plan_text::render(plan, graph, world.screen.colour_out),
+        PlanFormat::Json => view::plan_json::render(plan, graph),
+        PlanFormat::Mermaid => view::plan_mermaid::render(plan, graph),
+        PlanFormat::Dot => view::plan_dot::render(plan, graph),
+        PlanFormat::Svg => view::plan_svg::render(plan, graph),
+    };
+    put(text.trim_end());
+    Ok(Exit::Success)
+}
+
+/// A compiled runbook with its text.
+pub struct Compiled {
+    /// The plan.
+    pub plan: Plan,
+    /// Its graph.
+    pub graph: PlanGraph,
+    /// The runbook's text.
+    pub text: String,
+}
+
+/// Compiles a runbook; `None` when it is refused, with the diagnostics printed.
+///
+/// # Errors
+/// `LB0902` for an unknown mode or a malformed input; `LB0901` for a file that cannot be read.
+pub fn compile(world: &World, args: &RunbookArgs, catalog: &Catalog) -> Result<Option<Compiled>, Error> {
+    let mode = parse_mode(&args.mode)?;
+    let mut inputs = BTreeMap::new();
+    for pair in &args.inputs {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Error::new("LB0902", format!("'{pair}' is no input")).hint("inputs are given as --input name=value")
+        })?;
+        inputs.insert(key.to_owned(), value.to_owned());
+    }
+    let source = files::read_source(&args.runbook)?;
+    match lifeboat_runbook::compile(&source, catalog, mode, &inputs) {
+        Ok((plan, warnings)) => {
+            if !world.screen.quiet {
+                print(&world.screen, &warnings);
+            }
+            let graph = PlanGraph::new(&plan)
+                .map_err(|cause| Error::new("LB0503", "the plan is no graph").with("cause", format!("{cause:?}")))?;
+            Ok(Some(Compiled { plan, graph, text: source.text }))
+        }
+        Err(diagnostics) => {
+            print(&world.screen, &diagnostics);
+            let count = diagnostics.len();
+            world.screen.say(&format!("the runbook is refused: {count} found; nothing was started"));
+            Ok(None)
+        }
+    }
+}
+
+/// A mode by its name.
+///
+/// # Errors
+/// `LB0902` when there is none of that name.
+pub fn parse_mode(text: &str) -> Result<Mode, Error> {
+    Mode::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = Mode::ALL.iter().map(|mode| mode.as_str()).collect();
+        Error::new("LB0902", format!("there is no mode '{text}'")).hint(format!("modes are {}", names.join(", ")))
+    })
+}

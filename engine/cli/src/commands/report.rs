@@ -1,0 +1,157 @@
+//! `report`: what a run did, how long it took, against its objectives.
+
+use lifeboat_core::Error;
+use lifeboat_core::ids::{Digest, RunId};
+use lifeboat_core::plan::{Mode, Objectives};
+use lifeboat_core::state::{Phase, RunState, RunStatus};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::clock::utc;
+use crate::commands::show;
+use crate::exit::Exit;
+use crate::screen::{Ink, put, put_json};
+use crate::view::duration::duration;
+use crate::world::World;
+
+/// A run in figures: the JSON form of `report`, `show` and `run`.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    run: RunId,
+    runbook: String,
+    mode: Mode,
+    status: RunStatus,
+    fingerprint: Digest,
+    started_by: String,
+    created_at: u64,
+    finished_at: Option<u64>,
+    /// Recovery time actual: from the start of the run to its end, or until now in the log.
+    rta_ms: u64,
+    /// Of that, spent waiting for people and timers while nothing else went on.
+    waited_ms: u64,
+    objectives: Objectives,
+    /// `None` without an objective, or while the run goes on.
+    within_rto: Option<bool>,
+    steps: Vec<StepReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct StepReport {
+    step: String,
+    kind: String,
+    phase: &'static str,
+    attempts: u32,
+    started_at: Option<u64>,
+    finished_at: Option<u64>,
+    took_ms: Option<u64>,
+    outputs: Option<Value>,
+    failure: Option<lifeboat_core::Failure>,
+}
+
+impl Report {
+    /// The report of a state.
+    pub fn of(state: &RunState) -> Self {
+        let end = state.finished_at.unwrap_or(state.updated_at);
+        let rta_ms = end.saturating_sub(state.created_at);
+        let ended = state.status().is_final();
+        let steps = state.steps().map(|(step, now)| StepReport {
+            step: step.id.0.clone(),
+            kind: step.kind.as_str().to_owned(),
+            phase: now.phase.as_str(),
+            attempts: now.attempts,
+            started_at: now.started_at,
+            finished_at: now.finished_at,
+            took_ms: now.started_at.zip(now.finished_at).map(|(start, end)| end.saturating_sub(start)),
+            outputs: now.outputs.clone(),
+            failure: match &now.phase {
+                Phase::Failed { failure } | Phase::UndoFailed { failure } => Some(failure.clone()),
+                _ => None,
+            },
+        });
+        Self {
+            run: state.run.clone(),
+            runbook: state.plan.runbook.clone(),
+            mode: state.plan.mode,
+            status: state.status(),
+            fingerprint: state.fingerprint.clone(),
+            started_by: state.said.by.clone(),
+            created_at: state.created_at,
+            finished_at: state.finished_at,
+            rta_ms,
+            waited_ms: waited(state),
+            objectives: state.plan.objectives,
+            within_rto: state.plan.objectives.rto_ms.filter(|_| ended).map(|rto| rta_ms <= rto),
+            steps: steps.collect(),
+        }
+    }
+
+    /// The exit status that it stands for.
+    pub fn exit(&self) -> Exit {
+        match self.status {
+            RunStatus::Succeeded => Exit::Success,
+            RunStatus::Failed | RunStatus::Cancelled => Exit::RunFailed,
+            _ => Exit::Waits,
+        }
+    }
+}
+
+/// Time in which only questions and timers were open: the union of their spans, less the spans of all other steps.
+fn waited(state: &RunState) -> u64 {
+    let mut edges: Vec<(u64, i32, i32)> = Vec::new();
+    for (step, now) in state.steps() {
+        let Some(start) = now.started_at else { continue };
+        let end = now.finished_at.unwrap_or(state.updated_at);
+        let (wait, work) = if step.kind.by_plugin() { (0, 1) } else { (1, 0) };
+        edges.push((start, wait, work));
+        edges.push((end, -wait, -work));
+    }
+    edges.sort_unstable();
+    let (mut waiting, mut working, mut last, mut sum) = (0, 0, 0, 0);
+    for (at, wait, work) in edges {
+        if waiting > 0 && working == 0 {
+            sum += at.saturating_sub(last);
+        }
+        waiting += wait;
+        working += work;
+        last = at;
+    }
+    sum
+}
+
+/// Prints the report.
+///
+/// # Errors
+/// As [`show::load`].
+pub fn report(world: &World, run: &str) -> Result<Exit, Error> {
+    let (state, _) = show::load(world, run)?;
+    if world.screen.json {
+        put_json(&Report::of(&state))?;
+    } else {
+        put(&text(world, &state));
+    }
+    Ok(Exit::Success)
+}
+
+/// The report for a person: what [`show::text`] has, and the times.
+pub fn text(world: &World, state: &RunState) -> String {
+    let report = Report::of(state);
+    let screen = &world.screen;
+    let mut text = show::text(world, state);
+    let end = report.finished_at.map_or_else(|| "not ended".to_owned(), |at| format!("{} UTC", utc(at)));
+    text.push_str(&format!("\n\n  ended      {end}\n  RTA        {}", duration(report.rta_ms)));
+    if let (Some(rto), Some(within)) = (report.objectives.rto_ms, report.within_rto) {
+        let verdict = match (within, report.status) {
+            (true, RunStatus::Succeeded) => screen.out(Ink::Green, "within the objective"),
+            (true, _) => screen.out(Ink::Yellow, "within the time, but not recovered"),
+            (false, _) => screen.out(Ink::Red, "over the objective"),
+        };
+        text.push_str(&format!(" of RTO {}: {verdict}", duration(rto)));
+    }
+    if report.waited_ms > 0 {
+        text.push_str(&format!("\n  of that    {} waiting for people and timers", duration(report.waited_ms)));
+    }
+    if let Some(rpo) = report.objectives.rpo_ms {
+        text.push_str(&format!("\n  RPO        {} (data loss is not measured by this version)", duration(rpo)));
+    }
+    text
+}

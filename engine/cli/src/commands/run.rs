@@ -1,0 +1,123 @@
+//! `run` and `drill`: carry a runbook out, watched.
+
+use std::io::{IsTerminal, Write};
+
+use lifeboat_core::Error;
+use lifeboat_core::event::Said;
+use lifeboat_core::plan::Plan;
+use lifeboat_core::state::RunState;
+use lifeboat_runtime::{Engine, Rest, RunHandle};
+
+use crate::args::RunbookArgs;
+use crate::commands::{plan, report, show};
+use crate::exit::Exit;
+use crate::live::Live;
+use crate::screen::{Ink, note, put, put_json};
+use crate::view;
+use crate::world::World;
+
+/// Compiles, asks, runs.
+///
+/// # Errors
+/// What a person has to be told before or while the run goes on.
+pub async fn run(world: &World, args: &RunbookArgs, yes: bool, said: Said) -> Result<Exit, Error> {
+    let (host, operator) = world.host()?;
+    let Some(compiled) = plan::compile(world, args, &host.catalog())? else { return Ok(Exit::Refused) };
+    if !yes && !agreed(world, &compiled.plan, &compiled.graph)? {
+        world.screen.say("nothing was started");
+        return Ok(Exit::Refused);
+    }
+    let engine = world.engine(&host, &operator)?;
+    let live = Live::start(world.screen, &engine, &compiled.plan);
+    let handle = engine.submit(compiled.plan, compiled.text, said).await?;
+    world.screen.say(&format!(
+        "run {} (stop it with Ctrl-C; nothing is lost, 'lifeboat resume' goes on)",
+        world.screen.err(Ink::Bold, handle.run().as_str())
+    ));
+    to_rest(world, handle, live).await
+}
+
+/// Shows the plan to a person and asks. Without a person there, `--yes` has to say it.
+fn agreed(world: &World, plan: &Plan, graph: &lifeboat_core::graph::PlanGraph) -> Result<bool, Error> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Error::new("LB0902", "nobody is there to be asked")
+            .hint("look at it with 'lifeboat plan', then give --yes to start it"));
+    }
+    note(view::plan_text::render(plan, graph, world.screen.colour_err).trim_end());
+    let mut err = std::io::stderr().lock();
+    // A terminal that takes no text also gives no answer, and no answer is no.
+    let _ = write!(err, "\nRun this plan in mode {}? [y/N] ", plan.mode.as_str()).and_then(|()| err.flush());
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    Ok(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Waits until the run rests, and says what it came to.
+///
+/// # Errors
+/// What made its actor stop.
+pub async fn to_rest(world: &World, mut handle: RunHandle, live: Live) -> Result<Exit, Error> {
+    let run = handle.run().clone();
+    let rest = tokio::select! {
+        rest = handle.rest() => rest,
+        _ = tokio::signal::ctrl_c() => {
+            live.finish().await;
+            world.screen.say(&format!("\nstopped; go on with: lifeboat{} resume {run}", world.flags()));
+            // What is under way is in doubt from here on, and is probed by the resume. Nothing waits for a clean end.
+            std::process::exit(130);
+        }
+    };
+    live.finish().await;
+    let exit = match rest {
+        Rest::Stopped(error) => return Err(error.with("run", &run)),
+        Rest::Ended(state) => ended(world, &state)?,
+        Rest::Person(state) => {
+            if world.screen.json {
+                put_json(&report::Report::of(&state))?;
+            } else {
+                put(&show::text(world, &state));
+            }
+            Exit::Waits
+        }
+    };
+    Ok(exit)
+}
+
+fn ended(world: &World, state: &RunState) -> Result<Exit, Error> {
+    let found = report::Report::of(state);
+    let exit = found.exit();
+    if world.screen.json {
+        put_json(&found)?;
+    } else {
+        put(&report::text(world, state));
+    }
+    Ok(exit)
+}
+
+/// Takes a run up again and waits for its rest.
+///
+/// # Errors
+/// As [`Engine::resume`] and [`to_rest`].
+pub async fn go_on(world: &World, engine: &Engine, state: &RunState) -> Result<Exit, Error> {
+    let live = Live::start(world.screen, engine, &state.plan);
+    let handle = engine.resume(&state.run).await?;
+    to_rest(world, handle, live).await
+}
+
+impl World {
+    /// The flags that a person has to repeat so that the next command means the same folders.
+    pub fn flags(&self) -> String {
+        let mut text = String::new();
+        if self.data.as_os_str() != ".lifeboat" {
+            text.push_str(&format!(" --data {}", self.data.display()));
+        }
+        match &self.config {
+            Some(config) if config.as_os_str() != "lifeboat.kdl" => {
+                text.push_str(&format!(" --config {}", config.display()));
+            }
+            _ => {}
+        }
+        text
+    }
+}
+

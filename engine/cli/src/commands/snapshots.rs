@@ -1,0 +1,74 @@
+//! `snapshots`: what is in a vault.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lifeboat_core::{Error, Failure};
+use lifeboat_host::ports::Secrets;
+use lifeboat_host::OperatorSecrets;
+use serde_json::json;
+
+use crate::args::RunbookArgs;
+use crate::clock::utc;
+use crate::commands::plan;
+use crate::exit::Exit;
+use crate::screen::{Ink, put, put_json};
+use crate::view::duration::bytes;
+use crate::world::World;
+
+fn told(failure: Failure, vault: &str) -> Error {
+    let code = failure.code.map_or("LB0806".to_owned(), |code| code.0.into_owned());
+    let mut error = Error::new("LB0806", failure.message).with("vault", vault);
+    error.code = lifeboat_core::Code(code.into());
+    error.hint = failure.hint;
+    error
+}
+
+/// Lists the snapshots of a vault that a runbook names.
+///
+/// # Errors
+/// `LB0902` when the runbook has no such target; what the vault or the operator file has against it.
+pub async fn snapshots(world: &World, vault: &str, runbook: &Path, mode: &str) -> Result<Exit, Error> {
+    let (host, operator) = world.host()?;
+    let args = RunbookArgs { runbook: runbook.to_owned(), mode: mode.to_owned(), inputs: Vec::new() };
+    let Some(compiled) = plan::compile(world, &args, &host.catalog())? else { return Ok(Exit::Refused) };
+    let target = compiled.plan.targets.get(vault).ok_or_else(|| {
+        let names: Vec<&str> = compiled.plan.targets.keys().map(String::as_str).collect();
+        Error::new("LB0902", format!("the runbook has no target '{vault}'"))
+            .hint(format!("its targets are: {}", names.join(", ")))
+    })?;
+    let secret = target.secrets.get("password").ok_or_else(|| {
+        Error::new("LB0902", format!("target '{vault}' is no vault: it names no password"))
+            .hint("a vault's target has a line: password secret=\"NAME\"")
+    })?;
+    let password = OperatorSecrets::new(&operator).get(secret)?;
+    let store = host.object_store(target, target.settings.clone(), compiled.plan.mode)?;
+    let opened = lifeboat_vault::open(store, password, false).await.map_err(|failure| told(failure, vault))?;
+    let all = Arc::clone(&opened).snapshots(None).await.map_err(|failure| told(failure, vault))?;
+    if world.screen.json {
+        let rows: Vec<_> = all
+            .iter()
+            .map(|s| {
+                json!({ "id": s.id, "time_ms": s.time_ms, "label": s.label, "tags": s.tags, "files": s.files,
+                "bytes": s.bytes, "bytes_added": s.bytes_added, "parent": s.parent })
+            })
+            .collect();
+        put_json(&rows)?;
+        return Ok(Exit::Success);
+    }
+    if all.is_empty() {
+        world.screen.say("the vault holds no snapshots");
+    }
+    for snapshot in all {
+        put(&format!(
+            "{}  {} UTC  {:>7} files  {:>10}  added {:>10}  {}",
+            world.screen.out(Ink::Bold, snapshot.id.get(..12).unwrap_or(&snapshot.id)),
+            utc(snapshot.time_ms),
+            snapshot.files,
+            bytes(snapshot.bytes),
+            bytes(snapshot.bytes_added),
+            snapshot.label,
+        ));
+    }
+    Ok(Exit::Success)
+}

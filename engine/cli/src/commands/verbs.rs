@@ -1,0 +1,120 @@
+//! The operator's verbs: each is recorded with who and why, and the run goes on with it.
+
+use lifeboat_core::Error;
+use lifeboat_core::event::Said;
+use lifeboat_core::ids::{Digest, RunId, StepId};
+use lifeboat_runtime::{Engine, Verb};
+
+use crate::args::StepVerb;
+use crate::commands::run::{go_on, to_rest};
+use crate::exit::Exit;
+use crate::live::Live;
+use crate::world::{World, said};
+
+/// The engine, and the run that a person means.
+async fn take(world: &World, run: &str) -> Result<(Engine, RunId), Error> {
+    // The run is looked up before anything is locked or started: a typing mistake costs nothing.
+    let run = super::runs::find(&super::runs::journal(world)?, run)?;
+    let (host, operator) = world.host()?;
+    let engine = world.engine(&host, &operator)?;
+    Ok((engine, run))
+}
+
+async fn speak(world: &World, run: &str, verb: Verb, said: Said) -> Result<Exit, Error> {
+    let (engine, run) = take(world, run).await?;
+    speak_to(world, &engine, &run, verb, said).await
+}
+
+async fn speak_to(world: &World, engine: &Engine, run: &RunId, verb: Verb, said: Said) -> Result<Exit, Error> {
+    let plan = engine.load(run).await?.state.plan;
+    let live = Live::start(world.screen, engine, &plan);
+    let handle = engine.resume(run).await?;
+    if let Err(error) = handle.say(verb, said).await {
+        live.finish().await;
+        return Err(error);
+    }
+    to_rest(world, handle, live).await
+}
+
+/// `retry`, `skip` and `deny`.
+///
+/// # Errors
+/// `LB0501`, `LB0502`, `LB0504`; the store's errors.
+pub async fn on_step(world: &World, args: &StepVerb, verb: fn(StepId) -> Verb) -> Result<Exit, Error> {
+    let said = said(args.said.by.as_deref(), &args.said.reason);
+    speak(world, &args.run, verb(StepId(args.step.clone())), said).await
+}
+
+/// `approve`.
+///
+/// # Errors
+/// As [`on_step`]; `LB0506` when the fingerprint is not that of the run.
+pub async fn approve(world: &World, args: &StepVerb, fingerprint: Option<String>) -> Result<Exit, Error> {
+    let said = said(args.said.by.as_deref(), &args.said.reason);
+    let (engine, run) = take(world, &args.run).await?;
+    let seen = match fingerprint {
+        Some(text) => Digest(text),
+        None => engine.load(&run).await?.state.fingerprint,
+    };
+    speak_to(world, &engine, &run, Verb::Approve(StepId(args.step.clone()), seen), said).await
+}
+
+/// `cancel`.
+///
+/// # Errors
+/// `LB0501`, `LB0502`; the store's errors.
+pub async fn cancel(world: &World, run: &str, compensate: bool, said: Said) -> Result<Exit, Error> {
+    speak(world, run, Verb::Cancel { compensate }, said).await
+}
+
+/// `resume`: one run, or all that have not ended.
+///
+/// # Errors
+/// `LB0501`; the store's errors. A run that cannot be taken up is named, and the others go on.
+pub async fn resume(world: &World, run: Option<&str>) -> Result<Exit, Error> {
+    if let Some(run) = run {
+        let (engine, run) = take(world, run).await?;
+        let state = engine.load(&run).await?.state;
+        return go_on(world, &engine, &state).await;
+    }
+    super::runs::journal(world)?;
+    let (host, operator) = world.host()?;
+    let engine = world.engine(&host, &operator)?;
+    let unfinished = engine.unfinished().await?;
+    if unfinished.is_empty() {
+        world.screen.say("every run has ended");
+        return Ok(Exit::Success);
+    }
+    let mut worst = Exit::Success;
+    let mut taken = Vec::new();
+    for (run, _) in unfinished {
+        let begun = async {
+            let plan = engine.load(&run).await?.state.plan;
+            let live = Live::start(world.screen, &engine, &plan);
+            Ok::<_, Error>((engine.resume(&run).await?, live))
+        };
+        match begun.await {
+            Ok(both) => taken.push(both),
+            Err(error) => {
+                world.screen.error(&error);
+                worst = Exit::RunFailed;
+            }
+        }
+    }
+    for (handle, live) in taken {
+        let exit = match to_rest(world, handle, live).await {
+            Ok(exit) => exit,
+            Err(error) => {
+                world.screen.error(&error);
+                Exit::RunFailed
+            }
+        };
+        // A failed run outweighs a waiting one, which outweighs success.
+        worst = match (worst, exit) {
+            (Exit::RunFailed, _) | (_, Exit::RunFailed) => Exit::RunFailed,
+            (Exit::Waits, _) | (_, Exit::Waits) => Exit::Waits,
+            _ => Exit::Success,
+        };
+    }
+    Ok(worst)
+}

@@ -1,0 +1,41 @@
+//! What a command comes to, and its exit status. Fixed by the design's section 11; scripts depend on it.
+
+use lifeboat_core::Error;
+
+/// How a command ended, where that is no error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It succeeded: 0.
+    Success,
+    /// The run failed or was cancelled: 1.
+    RunFailed,
+    /// The runbook was refused, and the diagnostics are printed: 2.
+    Refused,
+    /// The run waits for a person: 3.
+    Waits,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Success => 0,
+            Exit::RunFailed => 1,
+            Exit::Refused => 2,
+            Exit::Waits => 3,
+        }
+    }
+}
+
+/// The exit status of an error: 2 where the person can mend it (usage, runbook, operator file, an impossible verb), 4 else.
+pub fn code_of(error: &Error) -> u8 {
+    let family = error.code.0.get(2..4).unwrap_or_default();
+    match family {
+        "01" | "02" | "03" | "04" | "09" => 2,
+        "05" if error.code.0 != "LB0503" => 2,
+        "06" if error.code.0 == "LB0601" => 2,
+        "07" if matches!(&*error.code.0, "LB0701" | "LB0702" | "LB0707" | "LB0710") => 2,
+        "08" if matches!(&*error.code.0, "LB0801" | "LB0802" | "LB0804") => 2,
+        _ => 4,
+    }
+}

@@ -1,0 +1,160 @@
+//! The only place where the parts are put together: operator file, plugins, sandbox, vaults, store, engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lifeboat_core::event::Said;
+use lifeboat_core::grants::Operator;
+use lifeboat_core::ids::RunId;
+use lifeboat_core::plugin::Catalog;
+use lifeboat_core::{Error, limits};
+use lifeboat_host::{Host, HostOptions, OperatorSecrets};
+use lifeboat_runbook::operator::parse_operator;
+use lifeboat_runtime::{Engine, EngineParts};
+use lifeboat_store::{EmbeddedStore, Opened, Options};
+use lifeboat_vault::RusticVaults;
+
+use crate::args::Cli;
+use crate::clock::{SystemClock, SystemRng};
+use crate::files;
+use crate::screen::{Ink, Screen};
+
+/// The plugins that are part of the binary. Their bytes are those of `plugins/dist`, whose digests CI checks.
+const BUILT_IN: [(&str, &[u8]); 1] = [("fs", include_bytes!("../../../plugins/dist/fs.wasm"))];
+
+/// Where things are and how to print.
+#[derive(Clone)]
+pub struct World {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The operator file, where one is used.
+    pub config: Option<PathBuf>,
+    /// How to print.
+    pub screen: Screen,
+}
+
+impl World {
+    /// From the command line.
+    pub fn new(cli: &Cli) -> Self {
+        let found = || Some(PathBuf::from("lifeboat.kdl")).filter(|path| path.exists());
+        Self { data: cli.data.clone(), config: cli.config.clone().or_else(found), screen: Screen::new(cli) }
+    }
+
+    /// The operator file; without one, nothing is granted.
+    ///
+    /// # Errors
+    /// `LB0901` when it cannot be read; `LB0400` when it is refused, with its diagnostics printed.
+    pub fn operator(&self) -> Result<Operator, Error> {
+        let Some(path) = &self.config else { return Ok(Operator::default()) };
+        let source = files::read_source(path)?;
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let folder = whole.parent().unwrap_or(Path::new("/"));
+        parse_operator(&source, folder).map_err(|diagnostics| {
+            crate::commands::check::print(&self.screen, &diagnostics);
+            Error::new("LB0903", format!("the operator file '{}' is refused", path.display()))
+                .hint("mend what is listed above; nothing was started")
+        })
+    }
+
+    /// The sandbox with all plugins loaded: the built-in ones, then those of the operator's folders.
+    ///
+    /// # Errors
+    /// What the operator file, the sandbox, or a plugin has against it.
+    pub fn host(&self) -> Result<(Host, Operator), Error> {
+        let operator = self.operator()?;
+        let secrets = Arc::new(OperatorSecrets::new(&operator));
+        let options = HostOptions { cache_dir: cache_dir(), ..HostOptions::default() };
+        let host = Host::new(options, operator.clone(), secrets)?;
+        for (name, bytes) in BUILT_IN {
+            host.load_bytes(name, bytes)?;
+        }
+        for folder in &operator.plugin_dirs {
+            for path in files::with_ending(folder, "wasm")? {
+                host.load_file(&path)?;
+            }
+        }
+        host.set_vaults(Arc::new(RusticVaults::new()));
+        Ok((host, operator))
+    }
+
+    /// What the compiler knows of plugins.
+    ///
+    /// # Errors
+    /// As [`World::host`].
+    pub fn catalog(&self) -> Result<Catalog, Error> {
+        Ok(self.host()?.0.catalog())
+    }
+
+    /// An engine over the data folder, which is locked for it. Says what opening found.
+    ///
+    /// # Errors
+    /// What the store or the sandbox has against it.
+    pub fn engine(&self, host: &Host, operator: &Operator) -> Result<Engine, Error> {
+        let (store, opened) = EmbeddedStore::open(&self.data, Options::default())?;
+        self.tell(&opened);
+        let parallel = operator.max_parallel.unwrap_or(limits::PARALLEL_GLOBAL_DEFAULT);
+        Ok(Engine::new(EngineParts {
+            store: Arc::new(store),
+            executor: host.executor(),
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng),
+            max_parallel: usize::try_from(parallel).unwrap_or(usize::MAX),
+            version: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }))
+    }
+
+    fn tell(&self, opened: &Opened) {
+        let warn = |text: String| self.screen.say(&format!("{}: {text}", self.screen.err(Ink::Yellow, "note")));
+        if let Some(rebuilt) = &opened.rebuilt
+            && !opened.created
+        {
+            let (frames, reason) = (rebuilt.frames, &rebuilt.reason);
+            warn(format!("the state was built anew from {frames} records of the journal: {reason}"));
+        }
+        if opened.truncated > 0 {
+            warn(format!("{} bytes of an interrupted, unacknowledged write were cut off", opened.truncated));
+        }
+        for damage in &opened.damage {
+            warn(format!("{} at byte {}: {}", damage.segment, damage.offset, damage.reason));
+        }
+        for run in &opened.quarantined {
+            warn(format!("run {} is in quarantine: {}; the others go on", run.run, run.reason));
+        }
+    }
+
+    /// The run that a person means: a full id, or the unique beginning of one, with or without `r-`.
+    ///
+    /// # Errors
+    /// `LB0501` when there is no such run, or more than one.
+    pub fn find_run(text: &str, runs: &[RunId]) -> Result<RunId, Error> {
+        let with_prefix = if text.starts_with("r-") { text.to_owned() } else { format!("r-{text}") };
+        let fits: Vec<&RunId> = runs.iter().filter(|run| run.as_str().starts_with(&with_prefix)).collect();
+        match fits.as_slice() {
+            [one] => Ok((*one).clone()),
+            [] => Err(Error::new("LB0501", format!("there is no run '{text}'"))
+                .hint("'lifeboat runs' lists the runs of this data folder; --data names another folder")),
+            many => {
+                let names: Vec<&str> = many.iter().take(5).map(|run| run.as_str()).collect();
+                Err(Error::new("LB0501", format!("'{text}' is the beginning of {} runs", many.len()))
+                    .hint(format!("give more of it: {}", names.join(", "))))
+            }
+        }
+    }
+}
+
+/// Who speaks: the name given, or the login name.
+pub fn said(by: Option<&str>, why: &str) -> Said {
+    let login = || std::env::var("LOGNAME").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned());
+    Said { by: by.map_or_else(login, str::to_owned), why: why.to_owned() }
+}
+
+/// Where compiled plugins are kept: they are the same for all data folders.
+fn cache_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("LIFEBOAT_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("lifeboat")))
+        .or_else(|| set("HOME").map(|dir| dir.join(".cache/lifeboat")))?;
+    // A home that cannot be written to costs time at each start, but nothing else.
+    std::fs::create_dir_all(&base).ok()?;
+    Some(base.join("plugins"))
+}
