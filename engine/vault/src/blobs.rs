@@ -11,11 +11,13 @@ use crate::cipher::{Cipher, OVERHEAD, sha256};
 use crate::error::{DAMAGED, fail};
 use crate::session::Session;
 
-/// At most so many bytes are asked of the store at once. With the threads it bounds the memory.
+/// At most so many bytes are asked of the store at once, but for a single blob that is larger. With the threads it
+/// bounds the memory.
 const RANGE: u32 = 8 << 20;
 /// Blobs further apart than this are asked for apart: reading the gap would cost more than another call.
 const GAP: u32 = 128 << 10;
-/// At most so many threads read; more than this many ranges in flight help no store that was measured.
+/// At most so many threads read, whatever the number of cores: with the range it bounds the memory for sealed bytes at
+/// 64 MiB.
 const THREADS: usize = 8;
 /// No blob is larger when it is unpacked; a tree of a folder with a million entries is about 400 MB.
 const LARGEST: u32 = 1 << 30;
