@@ -12,7 +12,7 @@ use rustic_core::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Place;
-use crate::cipher::{Cipher, sha256};
+use crate::cipher::{Cipher, hex, sha256};
 use crate::error::{IO, fail_hint};
 use crate::watch::Watch;
 
@@ -120,8 +120,7 @@ fn sealed(cipher: &Cipher) -> Option<(String, bytes::Bytes)> {
         gid: rustix::process::getgid().as_raw(),
     };
     let data = cipher.seal(&serde_json::to_vec(&file).ok()?)?;
-    let name: String = sha256(&data).iter().map(|byte| format!("{byte:02x}")).collect();
-    Some((format!("locks/{name}"), data.into()))
+    Some((format!("locks/{}", hex(&sha256(&data))), data.into()))
 }
 
 /// An exclusive lock that is not stale means that somebody may be deleting data at this moment.

@@ -1,16 +1,20 @@
 //! Taking a snapshot, and what is told of one.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 
-use lifeboat_core::Failure;
+use lifeboat_core::{Failure, FailureKind};
 use lifeboat_host::ports::SnapshotInfo;
-use rustic_core::repofile::SnapshotFile;
-use rustic_core::{BackupOptions, ParentOptions, SnapshotGroupCriterion, SnapshotOptions};
+use rustic_core::repofile::{SnapshotFile, SnapshotId};
+use rustic_core::{BackupOptions, FileType, Id, ParentOptions, SnapshotGroupCriterion, SnapshotOptions};
 
+use crate::backend::key;
+use crate::cipher::{hex, sha256};
+use crate::error::{IO, fail};
 use crate::lock::Lock;
 use crate::node::recorded_path;
 use crate::session::Session;
-use crate::source::DirSource;
+use crate::source::{DirSource, Seen};
 
 /// What to take and how to name it.
 pub(crate) struct Request {
@@ -42,13 +46,53 @@ pub(crate) fn take(session: &Session, request: Request) -> Result<SnapshotInfo, 
     let repo = session.again()?.to_indexed_ids().map_err(|cause| session.explain(&cause))?;
     session.watch.begin("reading", 0);
     let options = BackupOptions::default().parent_opts(parents);
+    session.watch.hold_snapshots();
     let taken = repo.archive(&options, &source, snapshot, &[path]);
-    let taken = taken.map_err(|cause| session.explain(&cause))?;
-    // The snapshot is written through our backend, which refuses it when anything was noted; this is the second look.
-    match session.watch.take_failure() {
-        Some(failure) => Err(failure),
-        None => Ok(info(&taken)),
+    let mut taken = taken.map_err(|cause| session.explain(&cause))?;
+    if let Some(failure) = session.watch.take_failure() {
+        return Err(failure);
     }
+    settle_counts(&mut taken, source.seen())?;
+    session.watch.go_on()?;
+    save(session, &mut taken)?;
+    Ok(info(&taken))
+}
+
+/// Compares what the library recorded with what the walk handed over: it drops an entry that it cannot use and goes on.
+/// And it counts links and devices as files; stock restic and a restore do not, so that the total is set right.
+fn settle_counts(taken: &mut SnapshotFile, seen: &Seen) -> Result<(), Failure> {
+    let Some(summary) = taken.summary.as_mut() else {
+        return Err(fail(IO, "the snapshot was taken without counts and cannot be proved whole"));
+    };
+    let files = seen.files.load(Ordering::Relaxed);
+    let entries = files + seen.others.load(Ordering::Relaxed);
+    // The tree of trees at the top has no folder.
+    let folders = seen.folders.load(Ordering::Relaxed) + 1;
+    if (summary.total_files_processed, summary.total_dirs_processed) != (entries, folders) {
+        let mut failure = fail(
+            IO,
+            format!(
+                "the snapshot is not whole: {entries} files and links in {folders} folders were read, {} in {} recorded",
+                summary.total_files_processed, summary.total_dirs_processed
+            ),
+        );
+        failure.kind = FailureKind::Temporary;
+        return Err(failure);
+    }
+    summary.total_files_processed = files;
+    Ok(())
+}
+
+/// Writes the snapshot file, which makes the snapshot: everything that it needs is in the store by now.
+fn save(session: &Session, snapshot: &mut SnapshotFile) -> Result<(), Failure> {
+    snapshot.id = SnapshotId::default();
+    let text = serde_json::to_vec(&*snapshot)
+        .map_err(|cause| fail(IO, format!("the snapshot cannot be written as JSON: {cause}")))?;
+    let data = session.cipher.seal(&text).ok_or_else(|| Failure::temporary("this machine gives no random bytes"))?;
+    let id: Id = hex(&sha256(&data)).parse().map_err(|_| fail(IO, "the digest of the snapshot is not an id"))?;
+    session.place.put(&key(FileType::Snapshot, &id), data.into())?;
+    snapshot.id = id.into();
+    Ok(())
 }
 
 /// What is told of a snapshot. Those of an old restic have no counts: these are zero here, and `find` fills them in.

@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
@@ -25,17 +26,34 @@ use crate::watch::Watch;
 pub(crate) const OPEN_DIR: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// What a walk handed over.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Plain files.
+    pub(crate) files: AtomicU64,
+    /// Links, pipes and devices.
+    pub(crate) others: AtomicU64,
+    /// Folders, with those above the root.
+    pub(crate) folders: AtomicU64,
+}
+
 /// A folder to be recorded under a path of its own.
 pub(crate) struct DirSource {
     root: Arc<OwnedFd>,
     path: PathBuf,
     watch: Arc<Watch>,
+    seen: Arc<Seen>,
 }
 
 impl DirSource {
     /// The folder behind the handle, recorded as `path`.
     pub(crate) fn new(root: OwnedFd, path: PathBuf, watch: Arc<Watch>) -> Self {
-        Self { root: Arc::new(root), path, watch }
+        Self { root: Arc::new(root), path, watch, seen: Arc::default() }
+    }
+
+    /// What the walk handed over so far.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 }
 
@@ -51,6 +69,7 @@ impl ReadSource for DirSource {
     fn entries(&self) -> Walk {
         Walk {
             watch: self.watch.clone(),
+            seen: self.seen.clone(),
             names: Names::default(),
             ready: VecDeque::new(),
             stack: Vec::new(),
@@ -118,6 +137,7 @@ fn noted(watch: &Watch, failure: lifeboat_core::Failure) -> Box<RusticError> {
 /// The entries of a folder in the order of their names, each folder before what is in it.
 pub(crate) struct Walk {
     watch: Arc<Watch>,
+    seen: Arc<Seen>,
     names: Names,
     ready: VecDeque<ReadSourceEntry<Opener>>,
     stack: Vec<Level>,
@@ -140,7 +160,7 @@ impl Iterator for Walk {
             return Some(Err(noted(&self.watch, failure)));
         }
         if let Some(entry) = self.ready.pop_front() {
-            return Some(Ok(entry));
+            return Some(Ok(self.counted(entry)));
         }
         loop {
             if self.watch.go_on().is_err() || self.watch.failure().is_some() {
@@ -153,7 +173,7 @@ impl Iterator for Walk {
             };
             let (dir, path) = (level.dir.clone(), level.path.join(&name));
             match self.entry(&dir, name, path) {
-                Ok(Some(entry)) => return Some(Ok(entry)),
+                Ok(Some(entry)) => return Some(Ok(self.counted(entry))),
                 Ok(None) => {}
                 Err(failure) => return Some(Err(noted(&self.watch, failure))),
             }
@@ -162,6 +182,16 @@ impl Iterator for Walk {
 }
 
 impl Walk {
+    fn counted(&self, entry: ReadSourceEntry<Opener>) -> ReadSourceEntry<Opener> {
+        let count = match &entry.node.node_type {
+            NodeType::File => &self.seen.files,
+            NodeType::Dir => &self.seen.folders,
+            _ => &self.seen.others,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        entry
+    }
+
     /// Prepares the folders above the root, the root itself, and its names.
     fn begin(&mut self, root: &Arc<OwnedFd>, path: &Path) -> Result<(), lifeboat_core::Failure> {
         let stat = rustix::fs::fstat(root).map_err(|cause| error::io("read", path, &cause.into()))?;

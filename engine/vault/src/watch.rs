@@ -21,6 +21,7 @@ pub(crate) struct Watch {
     sink: Arc<dyn AttemptSink>,
     first: Mutex<Option<Failure>>,
     abandoned: AtomicBool,
+    holds: AtomicBool,
     done: AtomicU64,
     total: AtomicU64,
     note: Mutex<&'static str>,
@@ -40,6 +41,7 @@ impl Watch {
             sink,
             first: Mutex::new(None),
             abandoned: AtomicBool::new(false),
+            holds: AtomicBool::new(false),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             note: Mutex::new(""),
@@ -66,6 +68,16 @@ impl Watch {
     /// The noted failure, left where it is.
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From here on the library's own snapshot file is not written: the operation writes the final one itself.
+    pub(crate) fn hold_snapshots(&self) {
+        self.holds.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether snapshot files of the library are held back.
+    pub(crate) fn holds_snapshots(&self) -> bool {
+        self.holds.load(Ordering::Relaxed)
     }
 
     /// Nobody waits for the operation any more: it stops at its next step.
