@@ -126,7 +126,11 @@ async fn a_restore_that_was_cut_off_goes_on_and_leaves_other_files_alone() {
     make_tree(&source);
     let vault = folder_vault(&scratch.path().join("repo")).await;
     let taken = vault.snapshot(dir(&source), "/srv".into(), "x".into(), vec![], sink()).await.unwrap();
-    let impatient = Arc::new(common::TestSink { stop_after: Some(1), ..Default::default() });
+    // Cut in the middle, by the number of times that a whole restore asks whether to go on: time would be a guess.
+    let patient = sink();
+    vault.restore(taken.id.clone(), dir(&scratch.path().join("whole")), patient.clone()).await.unwrap();
+    let middle = patient.asks.load(std::sync::atomic::Ordering::Relaxed) / 2;
+    let impatient = Arc::new(common::TestSink { stop_at_ask: Some(middle), ..Default::default() });
     let stopped = vault.restore(taken.id.clone(), dir(&target), impatient).await.unwrap_err();
     assert_eq!(stopped.kind, FailureKind::Cancelled);
     // What a killed process may leave: a file that is half there, one with wrong bytes of the right size and time.

@@ -167,10 +167,12 @@ impl ObjectStore for MemoryStore {
     }
 }
 
-/// Listens, and asks to stop once so many bytes were told.
+/// Listens, and asks to stop once so many bytes were told, or once it was asked so many times.
 #[derive(Default)]
 pub struct TestSink {
     pub stop_after: Option<u64>,
+    pub stop_at_ask: Option<u64>,
+    pub asks: AtomicU64,
     pub done: AtomicU64,
     pub calls: AtomicU64,
     pub logs: Mutex<Vec<String>>,
@@ -188,7 +190,9 @@ impl AttemptSink for TestSink {
         Box::pin(async { Ok(()) })
     }
     fn cancelled(&self) -> bool {
-        self.stop_after.is_some_and(|limit| self.done.load(Ordering::Relaxed) >= limit)
+        let asks = self.asks.fetch_add(1, Ordering::Relaxed) + 1;
+        self.stop_at_ask.is_some_and(|limit| asks >= limit)
+            || self.stop_after.is_some_and(|limit| self.done.load(Ordering::Relaxed) >= limit)
     }
 }
 
