@@ -1,0 +1,79 @@
+//! The commands that only look: check, fmt, explain, plan, runs, doctor.
+
+use std::path::Path;
+
+use crate::bench::Bench;
+
+fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+#[test]
+fn ten_mistakes_are_ten_diagnostics_in_one_pass() {
+    let bench = Bench::new();
+    let file = repository().join("engine/runbook/tests/ten-mistakes.kdl");
+    let found = bench.run(&["check", "--format", "json", file.to_str().unwrap()]).expect(2).json();
+    let found = found.as_array().unwrap();
+    let errors: Vec<_> = found.iter().filter(|one| one["severity"] == "error").collect();
+    assert_eq!(errors.len(), 10, "{found:#?}");
+    for one in &errors {
+        assert!(one["code"].as_str().unwrap().starts_with("LB0"));
+        assert!(one["line"].as_u64().unwrap() > 0 && one["column"].as_u64().unwrap() > 0);
+        assert!(!one["help"].as_str().unwrap().is_empty());
+    }
+    bench.run(&["check", file.to_str().unwrap()]).expect(2).says("10 mistakes");
+}
+
+#[test]
+fn the_library_is_in_order_and_canonical() {
+    let bench = Bench::new();
+    let library = repository().join("runbooks");
+    bench.run(&["check", library.to_str().unwrap()]).expect(0).says("in order");
+    bench.run(&["fmt", "--check", library.to_str().unwrap()]).expect(0);
+}
+
+#[test]
+fn fmt_keeps_comments_and_is_idempotent() {
+    let bench = Bench::new();
+    bench.write("ugly.kdl", "// why\nrunbook   \"x\"  {\n  target \"a\" plugin=\"fs\" {root \"/a\"} // here\n}\n");
+    bench.run(&["fmt", "--check", "ugly.kdl"]).expect(2).says("ugly.kdl");
+    bench.run(&["fmt", "ugly.kdl"]).expect(0);
+    let text = std::fs::read_to_string(bench.path("ugly.kdl")).unwrap();
+    assert!(text.contains("// why") && text.contains("// here"), "{text}");
+    bench.run(&["fmt", "--check", "ugly.kdl"]).expect(0);
+}
+
+#[test]
+fn a_plan_has_five_forms_and_a_stable_fingerprint() {
+    let bench = Bench::new();
+    let file = bench.runbook("shapes", r#"snapshot "take" of="live" into="vault""#);
+    let json = bench.run(&["plan", &file, "--format", "json"]).expect(0).json();
+    let again = bench.run(&["plan", &file, "--format", "json"]).expect(0).json();
+    assert_eq!(json["fingerprint"], again["fingerprint"]);
+    bench.run(&["plan", &file]).expect(0).says(json["fingerprint"].as_str().unwrap());
+    bench.run(&["plan", &file, "--format", "mermaid"]).expect(0).says("flowchart");
+    bench.run(&["plan", &file, "--format", "dot"]).expect(0).says("digraph");
+    bench.run(&["plan", &file, "--format", "svg"]).expect(0).says("<svg");
+    bench.run(&["plan", &file, "--mode", "sideways"]).expect(2).says("there is no mode 'sideways'");
+}
+
+#[test]
+fn every_code_that_is_printed_can_be_explained() {
+    let bench = Bench::new();
+    bench.run(&["explain", "LB0302"]).expect(0).says("LB0302");
+    bench.run(&["explain", "LB9999"]).expect(2).says("there is no error code");
+    for code in ["LB0501", "LB0601", "LB0702", "LB0707", "LB0801", "LB0901", "LB0902", "LB0903", "LB0904"] {
+        bench.run(&["explain", code]).expect(0).says(code);
+    }
+}
+
+#[test]
+fn plugins_and_an_empty_estate_can_be_looked_at() {
+    let bench = Bench::new();
+    bench.run(&["plugin", "ls"]).expect(0).says("fs").says("holds vaults");
+    bench.run(&["plugin", "inspect", "fs"]).expect(0).says("compensatable").says("can be undone");
+    bench.run(&["plugin", "inspect", "fz"]).expect(2).says("LB0701");
+    bench.run(&["runs"]).expect(0).says("no runs yet");
+    bench.run(&["doctor"]).expect(0).says("plugin fs");
+    bench.run(&["show", "r-1"]).expect(2).says("LB0501");
+}

@@ -1,0 +1,10 @@
+//! The integration tests: the real binary, real files, real kills. One binary, one hermetic environment ([`bench::Bench`]).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bench;
+mod cli;
+mod crash;
+mod mistakes;
+mod people;
+mod recovery;
