@@ -8,7 +8,8 @@ use crate::shell;
 /// A benchmark that is not there, or that failed.
 pub fn run(names: &[&str]) -> Result<(), String> {
     for name in names {
-        shell::run(&["cargo", "bench", "--quiet", "--locked", "--package", "lifeboat-tests", "--bench", name])?;
+        // The whole workspace is selected: another selection takes other features of shared crates, and wasmtime is built twice.
+        shell::run(&["cargo", "bench", "--quiet", "--locked", "--workspace", "--bench", name])?;
     }
     Ok(())
 }
