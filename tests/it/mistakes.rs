@@ -26,7 +26,10 @@ fn a_second_process_on_the_same_data_folder_is_refused() {
 #[test]
 fn what_is_not_granted_is_refused_with_the_line_that_would_allow_it() {
     let bench = Bench::new();
-    bench.write("lifeboat.kdl", "secret \"vault-password\" file=\"password\"\ngrant \"fs\" { dir \"vault\" write=#true }\n");
+    bench.write(
+        "lifeboat.kdl",
+        "secret \"vault-password\" file=\"password\"\ngrant \"fs\" { dir \"vault\" write=#true }\n",
+    );
     let file = bench.runbook("protect", TAKE);
     let refused = bench.run(&["run", "-y", &file]).expect(1).says("LB0707").says("grant \"fs\" target=\"live\"");
     // The line that it prints is one that the operator file takes, and it is enough.
@@ -125,11 +128,19 @@ fn the_fixtures_misbehaviour_fails_its_step_alone() {
     let bench = Bench::new();
     let dist = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist");
     let operator = fs::read_to_string(bench.path("lifeboat.kdl")).unwrap();
-    bench.write("lifeboat.kdl", &format!("plugins \"{dist}\"\ngrant \"fixture\" {{ dir \"estate\" write=#true }}\n{operator}"));
+    bench.write(
+        "lifeboat.kdl",
+        &format!("plugins \"{dist}\"\ngrant \"fixture\" {{ dir \"estate\" write=#true }}\n{operator}"),
+    );
     let dir = bench.dir.path().display();
-    for (way, code) in
-        [("loop", "LB0705"), ("memory", "LB0704"), ("trap", "LB0706"), ("stack", "LB0706"), ("huge-output", "LB0708"), ("forbidden-path", "LB0707")]
-    {
+    for (way, code) in [
+        ("loop", "LB0705"),
+        ("memory", "LB0704"),
+        ("trap", "LB0706"),
+        ("stack", "LB0706"),
+        ("huge-output", "LB0708"),
+        ("forbidden-path", "LB0707"),
+    ] {
         let steps = format!(
             r#"target "bad" plugin="fixture" {{ root "{dir}/estate/live" }}
     validate "misbehaves" target="bad" {{ misbehave "{way}"; timeout "1s" }}
@@ -137,7 +148,8 @@ fn the_fixtures_misbehaviour_fails_its_step_alone() {
         );
         let file = bench.runbook("bad", &steps);
         let report = bench.run(&["run", "-y", "--json", &file]).expect(1).json();
-        let step = |id: &str| report["steps"].as_array().unwrap().iter().find(|step| step["step"] == id).unwrap().clone();
+        let step =
+            |id: &str| report["steps"].as_array().unwrap().iter().find(|step| step["step"] == id).unwrap().clone();
         assert_eq!(step("misbehaves")["failure"]["code"], code, "{way}: {report:#}");
         assert_eq!(step("beside")["phase"], "done", "{way}");
     }

@@ -14,7 +14,7 @@ use tokio::sync::{broadcast::error::RecvError, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::screen::{Ink, Screen, note};
-use crate::view::duration::duration;
+use crate::view::duration::{bytes, duration, rate};
 
 /// A watcher of an engine. Call [`Live::finish`] before printing anything else.
 pub struct Live {
@@ -103,7 +103,8 @@ impl View {
                 self.begin(step, *direction, *number);
             }
             EventKind::AttemptFinished { step, direction, outcome, retry_at, .. } => {
-                let took = duration(at.saturating_sub(self.begun.get(step).copied().unwrap_or(at)));
+                let took_ms = at.saturating_sub(self.begun.get(step).copied().unwrap_or(at));
+                let took = format!("{}{}", duration(took_ms), moved(outcome, took_ms));
                 self.clear(step);
                 self.finished(step, *direction, outcome, retry_at.map(|until| until.saturating_sub(at)), &took);
             }
@@ -124,11 +125,7 @@ impl View {
             EventKind::WaitStarted { step, until } => {
                 self.line(step, Ink::Cyan, "▸", &format!("waits for {}", duration(until.saturating_sub(at))));
             }
-            EventKind::UnwindStarted { .. } => {
-                if !self.screen.quiet {
-                    note("  undoing what was done, in reverse order");
-                }
-            }
+            EventKind::UnwindStarted { .. } => self.screen.say("  undoing what was done, in reverse order"),
             _ => {}
         }
     }
@@ -173,7 +170,9 @@ impl View {
             } else {
                 "  {spinner} {prefix} {bytes}  {binary_bytes_per_sec}  {wide_msg}"
             };
-            if bar.length() != total && let Ok(style) = ProgressStyle::with_template(template) {
+            if bar.length() != total
+                && let Ok(style) = ProgressStyle::with_template(template)
+            {
                 bar.set_style(style.progress_chars("█▓░"));
             }
             if let Some(total) = total {
@@ -197,5 +196,14 @@ impl View {
         for (_, bar) in self.live.drain() {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// What a step moved, where its outputs say it: `, 256 MiB at 110 MiB/s`.
+fn moved(outcome: &Outcome, took_ms: u64) -> String {
+    let Outcome::Done { outputs } = outcome else { return String::new() };
+    match outputs.get("bytes").and_then(serde_json::Value::as_u64) {
+        Some(count) if count > 0 && took_ms > 0 => format!(", {} at {}", bytes(count), rate(count, took_ms)),
+        _ => String::new(),
     }
 }

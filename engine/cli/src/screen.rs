@@ -57,7 +57,7 @@ impl Screen {
             quiet: cli.quiet,
             colour_out: wanted(std::io::stdout().is_terminal()),
             colour_err: wanted(terminal),
-            live: terminal && !cli.quiet && !std::env::var_os("TERM").is_some_and(|term| term == "dumb"),
+            live: terminal && !cli.quiet && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use lifeboat_core::Error;
 use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::plan::{Mode, Plan};
 use lifeboat_core::plugin::Catalog;
-use lifeboat_core::Error;
 
 use crate::args::{PlanFormat, RunbookArgs};
 use crate::commands::check::print;

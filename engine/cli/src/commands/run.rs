@@ -120,4 +120,3 @@ impl World {
         text
     }
 }
-

@@ -53,7 +53,8 @@ pub fn runs(world: &World) -> Result<Exit, Error> {
         rows.push((head.run, head.seq, summary));
     }
     if world.screen.json {
-        let all: Vec<_> = rows.iter().map(|(run, seq, summary)| json!({ "run": run, "events": seq, "summary": summary })).collect();
+        let all: Vec<_> =
+            rows.iter().map(|(run, seq, summary)| json!({ "run": run, "events": seq, "summary": summary })).collect();
         put_json(&all)?;
         return Ok(Exit::Success);
     }

@@ -104,7 +104,12 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
         _ => String::new(),
     };
     let mark = world.screen.out(ink, mark);
-    let line = format!("  {mark} {:<width$}  {:<9} {:<11} {took:>8}{tries}{why}", step.id, step.kind.as_str(), now.phase.as_str());
+    let line = format!(
+        "  {mark} {:<width$}  {:<9} {:<11} {took:>8}{tries}{why}",
+        step.id,
+        step.kind.as_str(),
+        now.phase.as_str()
+    );
     format!("{}\n", line.trim_end())
 }
 

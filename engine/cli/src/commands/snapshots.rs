@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lifeboat_core::{Error, Failure};
-use lifeboat_host::ports::Secrets;
 use lifeboat_host::OperatorSecrets;
+use lifeboat_host::ports::Secrets;
 use serde_json::json;
 
 use crate::args::RunbookArgs;

@@ -89,7 +89,9 @@ impl Estate {
         // A backslash or a quote in the path must not end the string in KDL.
         let escaped = self.dir.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
         fs::create_dir_all(self.path("runbooks"))?;
-        for (name, text) in [("runbooks/protect.kdl", PROTECT), ("runbooks/recover.kdl", RECOVER), ("lifeboat.kdl", OPERATOR)] {
+        for (name, text) in
+            [("runbooks/protect.kdl", PROTECT), ("runbooks/recover.kdl", RECOVER), ("lifeboat.kdl", OPERATOR)]
+        {
             fs::write(self.path(name), text.replace("@DIR@", &escaped))?;
         }
         let password = self.path("vault-password");
@@ -125,7 +127,9 @@ impl Estate {
     fn database(&self) -> Result<(), Box<dyn std::error::Error>> {
         fs::create_dir_all(self.primary().join("db"))?;
         let mut database = rusqlite::Connection::open(self.primary().join("db/orders.sqlite"))?;
-        database.execute_batch("create table orders (id integer primary key, item text not null, cents integer not null)")?;
+        database.execute_batch(
+            "create table orders (id integer primary key, item text not null, cents integer not null)",
+        )?;
         let change = database.transaction()?;
         for number in 0..ORDERS {
             let row = (number, format!("item {}", number % 97), number * 13 % 5_000);

@@ -84,18 +84,19 @@ fn title(world: &World, number: &str, text: &str) {
 }
 
 fn next(world: &World, dir: &Path) {
-    let flags = world.flags();
     let dir = dir.display();
     put(&format!(
         "
 {}
-  lifeboat{flags} runs                                  the two runs
-  lifeboat{flags} plan {dir}/runbooks/recover.kdl   what was carried out, before it was
-  lifeboat{flags} drill {dir}/runbooks/recover.kdl  the same, as a rehearsal beside the live site
-  lifeboat{flags} snapshots remote-vault --runbook {dir}/runbooks/recover.kdl
-  lifeboat{flags} show RUN, events RUN, report RUN      all that is known of a run
-  RESTIC_PASSWORD_FILE={dir}/vault-password restic -r {dir}/remote-vault snapshots
-                                                        the vault opens without Lifeboat, too",
+  export LIFEBOAT_DATA={dir}/data LIFEBOAT_CONFIG={dir}/lifeboat.kdl
+  lifeboat runs                                 the runs so far
+  lifeboat plan  {dir}/runbooks/recover.kdl     what was carried out, before it was
+  lifeboat drill {dir}/runbooks/recover.kdl     the same, as a rehearsal beside the live site
+  lifeboat show RUN                             a run's steps; also: events RUN, report RUN
+  lifeboat snapshots remote-vault --runbook {dir}/runbooks/recover.kdl
+
+  The vault opens without Lifeboat, too:
+  RESTIC_PASSWORD_FILE={dir}/vault-password restic -r {dir}/remote-vault snapshots",
         world.screen.out(Ink::Bold, "What to type next"),
     ));
 }
