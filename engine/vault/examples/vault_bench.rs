@@ -21,7 +21,11 @@ const SMALL_FILES: usize = 10_000;
 /// One file with half of the bytes, and small files with the rest; every second one of these is text.
 fn make_data(root: &Path, mib: usize) {
     std::fs::create_dir_all(root).unwrap();
-    std::fs::write(root.join("database"), noise(mib << 19, 1)).unwrap();
+    // In pieces, or the data would be in the figure for the memory.
+    let mut database = std::fs::File::create(root.join("database")).unwrap();
+    for piece in 0..mib / 2 {
+        std::io::Write::write_all(&mut database, &noise(1 << 20, 1 << 32 | piece as u64)).unwrap();
+    }
     let size = (mib << 19) / SMALL_FILES;
     for number in 0..SMALL_FILES {
         let folder = root.join(format!("d{:02}", number / 100));

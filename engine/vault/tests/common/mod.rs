@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -240,6 +241,11 @@ pub fn make_tree(root: &Path) {
     std::fs::write(root.join("script"), "#!/bin/sh\n").unwrap();
     std::fs::set_permissions(root.join("script"), std::fs::Permissions::from_mode(0o4751)).unwrap();
     std::fs::set_permissions(root.join("a/b"), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let not_text = std::ffi::OsStr::from_bytes(b"not \xff\xfe text");
+    std::fs::write(root.join("a").join(not_text), "a name that is not UTF-8").unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, 0o640.into(), 0).unwrap();
+    // Where the file system has no such attributes there is nothing to compare, which is the same on both sides.
+    let _ = rustix::fs::setxattr(root.join("a.txt"), "user.note", b"\0seen\xff", rustix::fs::XattrFlags::empty());
     std::os::unix::fs::symlink("../script", root.join("a/link")).unwrap();
     std::os::unix::fs::symlink("/nowhere/at all", root.join("dangling")).unwrap();
     std::fs::hard_link(root.join("script"), root.join("a/b/second name")).unwrap();
@@ -261,9 +267,14 @@ pub fn describe(root: &Path) -> BTreeMap<String, String> {
             } else if meta.is_dir() {
                 stack.push(path.clone());
                 "folder".to_owned()
+            } else if meta.file_type().is_fifo() {
+                "pipe".to_owned()
             } else {
                 let data = std::fs::read(&path).unwrap();
-                format!("{} bytes {:?} links {}", data.len(), lifeboat_core::Digest::of(&data), meta.nlink())
+                let mut note = [0; 64];
+                let note = rustix::fs::lgetxattr(&path, "user.note", &mut note).map(|length| note[..length].to_vec());
+                let digest = lifeboat_core::Digest::of(&data);
+                format!("{} bytes {digest:?} links {} note {note:?}", data.len(), meta.nlink())
             };
             let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
             let times = format!("{}.{}", meta.mtime(), meta.mtime_nsec());
