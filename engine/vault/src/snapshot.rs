@@ -109,3 +109,30 @@ pub(crate) fn info(snapshot: &SnapshotFile) -> SnapshotInfo {
         parent: snapshot.parent.map(|id| id.to_hex().as_str().to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustic_core::repofile::SnapshotSummary;
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_that_lacks_an_entry_is_refused_and_links_are_not_files() {
+        let seen = Seen { files: 7.into(), others: 2.into(), folders: 3.into() };
+        let of = |entries, folders| {
+            let mut taken = SnapshotOptions::default().to_snapshot().unwrap();
+            let mut summary = SnapshotSummary::default();
+            (summary.total_files_processed, summary.total_dirs_processed) = (entries, folders);
+            taken.summary = Some(summary);
+            taken
+        };
+        let mut whole = of(9, 4);
+        settle_counts(&mut whole, &seen).unwrap();
+        assert_eq!(info(&whole).files, 7);
+        for (entries, folders) in [(8, 4), (9, 3)] {
+            let failure = settle_counts(&mut of(entries, folders), &seen).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Temporary);
+            assert!(failure.message.contains("not whole"), "{failure:?}");
+        }
+    }
+}
