@@ -26,12 +26,17 @@ fn median(mut times: Vec<Duration>) -> (Duration, Duration, Duration) {
     (times[times.len() / 2], times[0], times[times.len() - 1])
 }
 
+/// The fs plugin may do what it likes below that folder.
+fn grant(root: &Path) -> Vec<Grant> {
+    let dirs = vec![DirGrant { path: root.to_path_buf(), write: true }];
+    vec![Grant { plugin: "fs".into(), target: None, dirs }]
+}
+
 #[tokio::main]
 async fn main() {
     let base = tempfile::tempdir().unwrap();
     let root = base.path().join("store");
-    let dirs = vec![DirGrant { path: root.clone(), write: true }];
-    let grants = vec![Grant { plugin: "fs".into(), target: None, dirs }];
+    let grants = grant(&root);
     let operator = Operator { grants, ..Operator::default() };
     let wasm = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist/fs.wasm");
     let options = HostOptions { cache_dir: Some(base.path().join("cache")), ..HostOptions::default() };

@@ -134,11 +134,25 @@ pub fn report(world: &World, run: &str) -> Result<Exit, Error> {
 
 /// The report for a person: what [`show::text`] has, and the times.
 pub fn text(world: &World, state: &RunState) -> String {
+    format!("{}\n\n{}", show::text(world, state), times(world, state))
+}
+
+/// The end of a watched run: only what its lines have not said already.
+pub fn closing(world: &World, state: &RunState) -> String {
+    let plain = state.steps().all(|(_, now)| now.phase == Phase::Done);
+    if !plain || world.screen.quiet {
+        return text(world, state);
+    }
+    let name = world.screen.out(Ink::Bold, state.run.as_str());
+    format!("run {name}  {}  {}\n{}", state.plan.runbook, state.status().as_str(), times(world, state))
+}
+
+/// How long it took, against its objectives.
+fn times(world: &World, state: &RunState) -> String {
     let report = Report::of(state);
     let screen = &world.screen;
-    let mut text = show::text(world, state);
     let end = report.finished_at.map_or_else(|| "not ended".to_owned(), |at| format!("{} UTC", utc(at)));
-    text.push_str(&format!("\n\n  ended      {end}\n  RTA        {}", duration(report.rta_ms)));
+    let mut text = format!("  ended      {end}\n  RTA        {}", duration(report.rta_ms));
     if let (Some(rto), Some(within)) = (report.objectives.rto_ms, report.within_rto) {
         let verdict = match (within, report.status) {
             (true, RunStatus::Succeeded) => screen.out(Ink::Green, "within the objective"),

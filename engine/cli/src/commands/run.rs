@@ -89,7 +89,7 @@ fn ended(world: &World, state: &RunState) -> Result<Exit, Error> {
     if world.screen.json {
         put_json(&found)?;
     } else {
-        put(&report::text(world, state));
+        put(&report::closing(world, state));
     }
     Ok(exit)
 }
