@@ -62,7 +62,7 @@ pub async fn to_rest(world: &World, mut handle: RunHandle, live: Live) -> Result
         rest = handle.rest() => rest,
         _ = tokio::signal::ctrl_c() => {
             live.finish().await;
-            world.screen.say(&format!("\nstopped; go on with: lifeboat{} resume {run}", world.flags()));
+            world.screen.say(&format!("\nstopped; go on with: {} resume {run}", world.me()));
             // What is under way is in doubt from here on, and is probed by the resume. Nothing waits for a clean end.
             std::process::exit(130);
         }
@@ -105,14 +105,21 @@ pub async fn go_on(world: &World, engine: &Engine, state: &RunState) -> Result<E
 }
 
 impl World {
-    /// The flags that a person has to repeat so that the next command means the same folders.
-    pub fn flags(&self) -> String {
-        let mut text = String::new();
-        if self.data.as_os_str() != ".lifeboat" {
+    /// The program as it was called: what a person has to type again.
+    pub fn program() -> String {
+        std::env::args().next().unwrap_or_else(|| "lifeboat".to_owned())
+    }
+
+    /// The program with the flags that have to be repeated so that the next command means the same folders.
+    pub fn me(&self) -> String {
+        let mut text = Self::program();
+        // What comes from the surroundings is there for the next command, too.
+        let set = |name: &str, path: &std::path::Path| std::env::var_os(name).is_some_and(|value| value == path);
+        if self.data.as_os_str() != ".lifeboat" && !set("LIFEBOAT_DATA", &self.data) {
             text.push_str(&format!(" --data {}", self.data.display()));
         }
         match &self.config {
-            Some(config) if config.as_os_str() != "lifeboat.kdl" => {
+            Some(config) if config.as_os_str() != "lifeboat.kdl" && !set("LIFEBOAT_CONFIG", config) => {
                 text.push_str(&format!(" --config {}", config.display()));
             }
             _ => {}

@@ -116,7 +116,7 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
 /// What a waiting or stuck run needs, with the commands to type.
 fn needs(world: &World, state: &RunState) -> String {
     let mut text = String::new();
-    let flags = world.flags();
+    let me = world.me();
     let run = &state.run;
     for (step, now) in state.steps() {
         let id = &step.id;
@@ -127,25 +127,25 @@ fn needs(world: &World, state: &RunState) -> String {
                 let quorum = asked.map_or(1, |approval| approval.quorum);
                 let until = expires_at.map_or(String::new(), |at| format!(", until {} UTC", utc(at)));
                 text.push_str(&format!(
-                    "  step '{id}' asks for {quorum} yes from {role} ({} so far{until})\n    lifeboat{flags} approve {run} {id} --as NAME --reason '…'\n    lifeboat{flags} deny {run} {id} --as NAME --reason '…'\n",
+                    "  step '{id}' asks for {quorum} yes from {role} ({} so far{until})\n    {me} approve {run} {id} --as NAME --reason '…'\n    {me} deny {run} {id} --as NAME --reason '…'\n",
                     given.len(),
                 ));
             }
             Phase::Asking { .. } => text.push_str(&format!(
-                "  nobody knows whether step '{id}' happened: look, then\n    lifeboat{flags} retry {run} {id} --reason '…'\n    lifeboat{flags} skip {run} {id} --reason '…'\n",
+                "  nobody knows whether step '{id}' happened: look, then\n    {me} retry {run} {id} --reason '…'\n    {me} skip {run} {id} --reason '…'\n",
             )),
             Phase::UndoFailed { .. } => text.push_str(&format!(
-                "  the undo of step '{id}' failed: mend it, then\n    lifeboat{flags} retry {run} {id}\n  or undo it by hand, then\n    lifeboat{flags} skip {run} {id} --reason '…'\n",
+                "  the undo of step '{id}' failed: mend it, then\n    {me} retry {run} {id}\n  or undo it by hand, then\n    {me} skip {run} {id} --reason '…'\n",
             )),
             Phase::Failed { .. } if !state.plan.on_failure.compensate => text.push_str(&format!(
-                "  step '{id}' failed: mend the cause, then\n    lifeboat{flags} retry {run} {id}\n",
+                "  step '{id}' failed: mend the cause, then\n    {me} retry {run} {id}\n",
             )),
             _ => {}
         }
     }
     let at_work = matches!(state.status(), lifeboat_core::state::RunStatus::Running);
     if at_work {
-        text.push_str(&format!("  if no engine is at work on it any more:\n    lifeboat{flags} resume {run}\n"));
+        text.push_str(&format!("  if no engine is at work on it any more:\n    {me} resume {run}\n"));
     }
     text
 }

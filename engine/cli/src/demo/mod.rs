@@ -84,16 +84,15 @@ fn title(world: &World, number: &str, text: &str) {
 }
 
 fn next(world: &World, dir: &Path) {
-    let dir = dir.display();
+    let (dir, me) = (dir.display(), World::program());
     put(&format!(
         "
 {}
   export LIFEBOAT_DATA={dir}/data LIFEBOAT_CONFIG={dir}/lifeboat.kdl
-  lifeboat runs                                 the runs so far
-  lifeboat plan  {dir}/runbooks/recover.kdl     what was carried out, before it was
-  lifeboat drill {dir}/runbooks/recover.kdl     the same, as a rehearsal beside the live site
-  lifeboat show RUN                             a run's steps; also: events RUN, report RUN
-  lifeboat snapshots remote-vault --runbook {dir}/runbooks/recover.kdl
+  {me} runs                    # and: show RUN, events RUN, report RUN
+  {me} plan {dir}/runbooks/recover.kdl
+  {me} drill {dir}/runbooks/recover.kdl
+  {me} snapshots remote-vault --runbook {dir}/runbooks/recover.kdl
 
   The vault opens without Lifeboat, too:
   RESTIC_PASSWORD_FILE={dir}/vault-password restic -r {dir}/remote-vault snapshots",
