@@ -1,7 +1,7 @@
 //! Many runs at once: durable steps a second, and how many of them share one flush.
 //!
-//! The limits are measured here too: appends of the same size by as many writers straight to the store, and the same calls
-//! of guests with no engine and no store.
+//! The limits are measured here too: appends of the same size by as many writers straight to the store, and the same
+//! calls of guests with no engine and no store.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -1,4 +1,4 @@
-//! Durable steps one after the other, each in the journal before the next begins, beside this machine's own `fdatasync`.
+//! Durable steps one after the other, each in the journal before the next begins, beside the machine's `fdatasync`.
 //!
 //! The chain is one run: the outcome of a step and the intent of the next share one append, so a step should cost one
 //! `fdatasync` and one call of a guest. The bar is 1.3 times their sum.

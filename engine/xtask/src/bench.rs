@@ -8,7 +8,7 @@ use crate::shell;
 /// A benchmark that is not there, or that failed.
 pub fn run(names: &[&str]) -> Result<(), String> {
     for name in names {
-        // All of the workspace: a part of it would take other features of shared crates, and wasmtime would be built twice.
+        // All of the workspace: a part of it takes other features of shared crates, and wasmtime would be built twice.
         shell::run(&["cargo", "bench", "--quiet", "--locked", "--workspace", "--bench", name])?;
     }
     Ok(())

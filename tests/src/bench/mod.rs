@@ -63,7 +63,7 @@ pub fn line_times(what: &str, figure: &Times, limit: &Times, limited_by: &str) {
     line(&format!("{what}, p99"), figure.at(0.99), limit.at(0.99), "us", limited_by);
 }
 
-/// What this machine takes to make a small append durable: [`WRITE_BYTES`] written to a preallocated file, and `fdatasync`.
+/// What this machine takes to make a small append durable: [`WRITE_BYTES`] written to a preallocated file, `fdatasync`.
 pub fn fdatasync(path: &Path, count: usize) -> Vec<Duration> {
     let file = OpenOptions::new().create(true).truncate(true).write(true).open(path).unwrap();
     let whole = (count * WRITE_BYTES).max(1 << 20) as u64;

@@ -22,7 +22,7 @@ use lifeboat_runtime::{Engine, EngineParts, Rest};
 use lifeboat_store::MemoryStore;
 use serde_json::json;
 
-/// A host with the plugins of `plugins/dist`. They may change everything below `folder`, which also keeps them compiled.
+/// A host with the plugins of `plugins/dist`. They may change all that is below `folder`, which keeps them compiled.
 pub fn host(folder: &Path) -> Host {
     let grant = |plugin: &str| Grant {
         plugin: plugin.to_owned(),
