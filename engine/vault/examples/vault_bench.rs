@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p lifeboat-vault --example vault_bench -- FOLDER [MIB]` makes the data in `FOLDER` (1024 MiB
 //! unless told: one file with half of it, 10,000 small files with the rest), and removes it again. It needs `restic` on
-//! PATH and about four times the size of the data. Both sides work without a cache, on files that are in memory already.
+//! PATH and about four times the size of the data. Both sides work without a cache, on files that are in memory
+//! already.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

@@ -111,8 +111,8 @@ impl Decoder {
     }
 }
 
-/// Reads all these blobs and hands each one over, with its place in the list, on one of several threads. They are sorted
-/// by pack and offset. A blob that is missing or damaged is handed over as the end of a sentence about it.
+/// Reads all these blobs and hands each one over, with its place in the list, on one of several threads. They are
+/// sorted by pack and offset. A blob that is missing or damaged is handed over as the end of a sentence about it.
 pub(crate) fn for_each<F>(session: &Session, blobs: &[Blob], take: F) -> Result<(), Failure>
 where
     F: Fn(usize, Result<&[u8], String>) -> Result<(), Failure> + Sync,

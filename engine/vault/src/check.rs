@@ -97,8 +97,8 @@ impl<'a> Checked<'a> {
         item.map_or_else(String::new, |item| self.listing.path(item).display().to_string())
     }
 
-    /// Whether every pack that is needed is there with the size that the index gives it. The blobs of packs that are not
-    /// are taken out: there is nothing to read.
+    /// Whether every pack that is needed is there with the size that the index gives it. The blobs of packs that are
+    /// not are taken out: there is nothing to read.
     fn packs(&mut self, session: &Session, problems: &mut Vec<String>) -> Result<(), Failure> {
         let expected = pack_sizes(session)?;
         let there: HashMap<String, u64> = session.place.list("data/")?.into_iter().collect();

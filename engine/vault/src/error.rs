@@ -70,7 +70,7 @@ pub(crate) fn from_rustic(error: &RusticError, location: &str) -> Failure {
     let mut failure = fail_hint(
         DAMAGED,
         format!("the vault at {location} is damaged or not as expected: {}", first_line(error)),
-        "verify other snapshots with depth \"data\"; 'restic check --read-data' and 'restic repair index' help with the rest",
+        "verify other snapshots with depth \"data\"; 'restic check --read-data' and 'restic repair' help with the rest",
     );
     failure.code = Some(Code::new(DAMAGED));
     failure

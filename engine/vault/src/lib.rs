@@ -10,8 +10,8 @@
 //! - **Restoring and checking** ([`restore`], [`check`]): the library writes by path, follows links in the destination
 //!   and only logs what it could not set. Here every write goes through a handle below the destination, every blob is
 //!   hashed before it is written, what is already right is left alone, and everything is synced before it returns.
-//! - **Locks** ([`lock`]): the library has none. While it works, a vault has a shared lock of restic's format, so that a
-//!   stock `restic prune` waits or refuses.
+//! - **Locks** ([`lock`]): the library has none. While it works, a vault has a shared lock of restic's format, so that
+//!   a stock `restic prune` waits or refuses.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 

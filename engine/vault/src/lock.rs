@@ -1,8 +1,9 @@
 //! Shared locks in restic's format, so that a stock `restic prune` does not remove what we are reading or writing.
 //!
-//! A lock is a sealed JSON file below `locks/`, named by its own digest. It is renewed every few minutes; one that is older
-//! than half an hour is stale, as for restic. We take shared locks only: nothing here deletes data. A vault that cannot
-//! be written to (a copy on read-only media) can still be read: then the missing lock is logged and nothing more.
+//! A lock is a sealed JSON file below `locks/`, named by its own digest. It is renewed every few minutes; one that is
+//! older than half an hour is stale, as for restic. We take shared locks only: nothing here deletes data. A vault that
+//! cannot be written to (a copy on read-only media) can still be read: then the missing lock is logged and nothing
+//! more.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -93,8 +93,8 @@ pub(crate) fn proc_path(dir: &std::os::fd::OwnedFd, name: &OsStr) -> OsString {
     path
 }
 
-/// The extended attributes of an entry as JSON of restic's form; links are not followed. Empty where the file system has
-/// none.
+/// The extended attributes of an entry as JSON of restic's form; links are not followed. Empty where the file system
+/// has none.
 pub(crate) fn attributes(path: &OsStr) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut names = vec![0; 1024];
     let length = loop {

@@ -1,8 +1,9 @@
 //! Restoring a snapshot into a directory handle.
 //!
-//! First the folders, then what is there already is compared by content, then the missing blobs are read pack by pack and
-//! written where they belong; a file gets its metadata when its last blob is in. So a restore that was cut off goes on
-//! where it was: what is right is not read from the vault again. Files that the snapshot does not have are left alone.
+//! First the folders, then what is there already is compared by content, then the missing blobs are read pack by pack
+//! and written where they belong; a file gets its metadata when its last blob is in. So a restore that was cut off goes
+//! on where it was: what is right is not read from the vault again. Files that the snapshot does not have are left
+//! alone.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;

@@ -72,7 +72,7 @@ fn settle_counts(taken: &mut SnapshotFile, seen: &Seen) -> Result<(), Failure> {
         let mut failure = fail(
             IO,
             format!(
-                "the snapshot is not whole: {entries} files and links in {folders} folders were read, {} in {} recorded",
+                "the snapshot is not whole: {entries} entries in {folders} folders were read, {} in {} recorded",
                 summary.total_files_processed, summary.total_dirs_processed
             ),
         );

@@ -1,5 +1,5 @@
-//! The vault as the host sees it. Every operation runs on a thread for blocking work and opens the repository anew, with
-//! the key that the password gave once: what another process wrote since is seen.
+//! The vault as the host sees it. Every operation runs on a thread for blocking work and opens the repository anew,
+//! with the key that the password gave once: what another process wrote since is seen.
 
 use std::any::Any;
 use std::os::fd::{AsFd, OwnedFd};
@@ -48,8 +48,8 @@ impl VaultProvider for RusticVaults {
 /// Opens the vault in a store, or makes it when there is none and `create` is set. Needs a tokio runtime with timers.
 ///
 /// # Errors
-/// `LB0801` for a wrong password, `LB0802` when there is no repository, `LB0803` when it is damaged; errors of the store
-/// as they are.
+/// `LB0801` for a wrong password, `LB0802` when there is no repository, `LB0803` when it is damaged; errors of the
+/// store as they are.
 pub async fn open(store: Arc<dyn ObjectStore>, password: Secret, create: bool) -> Result<Arc<dyn Vault>, Failure> {
     let place = Place { store, handle: tokio::runtime::Handle::current() };
     let watch = Watch::silent();
