@@ -77,16 +77,3 @@ fn plugins_and_an_empty_estate_can_be_looked_at() {
     bench.run(&["doctor"]).expect(0).says("plugin fs");
     bench.run(&["show", "r-1"]).expect(2).says("LB0501");
 }
-
-#[test]
-fn the_readme_shows_a_runbook_and_an_operator_file_that_are_in_order() {
-    let bench = Bench::new();
-    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
-    let blocks: Vec<&str> = readme.split("```kdl\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.len(), 2);
-    bench.write("first.kdl", blocks[0]);
-    bench.write("lifeboat.kdl", blocks[1]);
-    bench.run(&["check", "first.kdl"]).expect(0).says("in order");
-    bench.run(&["plan", "first.kdl", "-i", "reason=test", "--mode", "drill"]).expect(0);
-    bench.run(&["doctor"]).expect(0).says("is in order");
-}
