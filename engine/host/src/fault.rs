@@ -119,11 +119,19 @@ pub fn to_failure(error: GuestError) -> Failure {
     Failure { kind, code: code.or(own_code), message, hint: error.hint.map(cut) }
 }
 
-/// A code that went through the guest at the start of a message comes out as a code again.
+/// A code that went through a guest inside a message comes out as a code again; the innermost one, where there are more.
+///
+/// Each layer may have put the name of its target in front. A name that the rest of the message has in quotes says nothing
+/// new, and is left out.
 fn split_code(message: String) -> (Option<lifeboat_core::Code>, String) {
-    let Some((head, rest)) = message.split_once(": ") else { return (None, message) };
-    let is_code = head.len() == 6 && head.starts_with("LB") && head.bytes().skip(2).all(|b| b.is_ascii_digit());
-    if is_code { (Some(lifeboat_core::Code(head.to_owned().into())), rest.to_owned()) } else { (None, message) }
+    let is_code =
+        |part: &str| part.len() == 6 && part.starts_with("LB") && part.bytes().skip(2).all(|b| b.is_ascii_digit());
+    let parts: Vec<&str> = message.split(": ").collect();
+    let Some(code) = parts.iter().rev().find(|part| is_code(part)) else { return (None, message) };
+    let code = lifeboat_core::Code((*code).to_owned().into());
+    let said = |part: &str| message.contains(&format!("'{part}'"));
+    let rest: Vec<&str> = parts.into_iter().filter(|part| !is_code(part) && !said(part)).collect();
+    (Some(code), rest.join(": "))
 }
 
 /// A text from a guest, cut to `MESSAGE_BYTES_MAX`, and said to be.
@@ -158,6 +166,10 @@ mod tests {
         let outer = to_failure(from_failure(inner));
         assert_eq!(outer.code, Some(lifeboat_core::Code::new("LB0803")));
         assert_eq!(outer.message, "the pack is damaged");
+        let deep = refused("vault: LB0707: vault 'vault': vault: plugin 'fs' may not reach '/mnt'", None);
+        assert_eq!(to_failure(deep).message, "vault 'vault': plugin 'fs' may not reach '/mnt'");
+        let plain = to_failure(guest_error(ErrorKind::Permanent, "a: b"));
+        assert_eq!((plain.code, plain.message.as_str()), (None, "a: b"));
     }
 
     #[test]
