@@ -6,7 +6,7 @@ use crate::{deny, plugins, shell, suite, tidy};
 
 type Stage = (&'static str, fn() -> Result<(), String>);
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     ("tidy", tidy::run),
     ("fmt", format),
     ("deny", deny::run),
@@ -14,6 +14,7 @@ const STAGES: [Stage; 8] = [
     ("clippy", clippy),
     ("test", suite::run),
     ("demo", demo),
+    ("examples", examples),
     ("readme", readme),
 ];
 
@@ -84,6 +85,15 @@ fn demo() -> Result<(), String> {
         std::fs::remove_dir_all(&folder).map_err(|error| format!("{text}: {error}"))?;
     }
     result
+}
+
+/// The example of the engine in another program; the example of a plugin is built by the stage `plugins`.
+fn examples() -> Result<(), String> {
+    // All of the workspace: a part of it takes other features of shared crates, and much would be built twice.
+    shell::run(&["cargo", "build", "--release", "--locked", "--workspace", "--quiet"])?;
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), Into::into);
+    let program: std::path::PathBuf = folder.join("release/lifeboat-example-embed");
+    shell::run(&[&program.to_string_lossy()])
 }
 
 /// The two commands that the README promises have to be in it, as they are.
