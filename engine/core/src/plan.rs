@@ -159,6 +159,10 @@ pub struct Target {
     /// Names of secrets by use (`password`, `credentials`), never the secrets themselves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
+    /// The name of the lock that a run holds from its first step to its end. Two runs never hold one lock at once. Set for
+    /// targets that a step of the plan writes to. May hold `{{run.id}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
 }
 
 /// Exactly which plugin a plan was made for.
@@ -235,6 +239,51 @@ pub struct Policy {
     pub in_doubt: InDoubt,
 }
 
+/// How a step is undone, where it differs from how it is carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UndoPolicy {
+    /// The longest that one attempt to undo may take.
+    pub timeout_ms: u64,
+    /// Retries of the undo.
+    pub retry: Retry,
+}
+
+/// What a condition asks of a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Test {
+    /// It is there, and neither `false`, nor 0, nor an empty text, list or object.
+    Holds,
+    /// It is this. A number in a text is that number: inputs from a command line are texts.
+    Is(Value),
+    /// It is not this.
+    Not(Value),
+    /// It is a number, and larger.
+    Above(serde_json::Number),
+    /// It is a number, and smaller.
+    Below(serde_json::Number),
+}
+
+/// A condition of a step: without it, the step is not needed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    /// A text with references to inputs and to outputs of earlier steps.
+    pub value: String,
+    /// What is asked of it.
+    pub test: Test,
+}
+
+/// A step that stands for one item of a list: its place in the fan-out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fan {
+    /// The name of the fan-out: the step as it was written.
+    pub of: String,
+    /// The item; it is filled in already wherever the step named it.
+    pub item: Value,
+    /// How many steps of this fan-out may be under way at once.
+    pub limit: u32,
+}
+
 /// A rule that the author waived in writing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiver {
@@ -280,6 +329,15 @@ pub struct Step {
     pub policy: Policy,
     /// Whether it is undone when the run unwinds.
     pub compensate: bool,
+    /// How it is undone; `None`: with the policy of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<UndoPolicy>,
+    /// All of these have to hold when its turn comes; else it is not needed, and neither is what uses its outputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<Condition>,
+    /// Its place in a fan-out, where it is part of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fan: Option<Fan>,
     /// What the author or the plugin expects it to take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate_ms: Option<u64>,
@@ -344,6 +402,11 @@ impl Plan {
     /// The step of that name.
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.steps.iter().find(|step| &step.id == id)
+    }
+
+    /// The names of the locks that a run of it needs, references not filled in.
+    pub fn locks(&self) -> BTreeSet<&str> {
+        self.targets.values().filter_map(|target| target.lock.as_deref()).collect()
     }
 
     /// The digest over the compiled plan, the plugins' digests, the inputs and the mode: what an approval names.

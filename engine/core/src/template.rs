@@ -66,8 +66,9 @@ fn parse_path(inner: &str) -> Result<Vec<String>, String> {
     if inner.is_empty() {
         return Err("a reference is empty".to_owned());
     }
-    let is_part =
-        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let is_part = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/'))
+    };
     if inner.split('.').all(is_part) {
         return Ok(inner.split('.').map(str::to_owned).collect());
     }

@@ -59,6 +59,7 @@ async fn main() {
         site: None,
         settings: settings.clone(),
         secrets: BTreeMap::new(),
+        lock: None,
     };
     let store = host.object_store(&target, settings, Mode::Failover).unwrap();
     store.put("small", Bytes::from_static(b"x")).await.unwrap();

@@ -110,6 +110,7 @@ fn one_target(runbook: &Runbook, target: &crate::model::TargetDef, mode: Mode) -
         site: target.site.clone(),
         settings: target.settings.clone(),
         secrets: target.secrets.clone(),
+        lock: None,
     };
     let changes = runbook.overrides.iter().filter(|change| change.mode == mode && change.target.text == made.name);
     for change in changes {
@@ -147,6 +148,9 @@ fn one_step(
         compensate: step
             .compensate
             .map_or(found.can_compensate && found.effect == Effect::Compensatable, |(compensate, _)| compensate),
+        undo: None,
+        when: Vec::new(),
+        fan: None,
         estimate_ms: step.estimate_ms,
         capabilities: found.capabilities.clone(),
         approval: step.approval.clone(),

@@ -53,6 +53,7 @@ pub fn object_store(host: &Host, folder: &Path) -> Arc<dyn ObjectStore> {
         site: None,
         settings: settings.clone(),
         secrets: BTreeMap::new(),
+        lock: None,
     };
     host.object_store(&target, settings, Mode::Failover).unwrap()
 }

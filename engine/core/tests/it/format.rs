@@ -39,6 +39,7 @@ fn plan() -> lifeboat_core::Plan {
         site: Some("primary".to_owned()),
         settings: json!({ "root": "/srv/orders" }),
         secrets: [("password".to_owned(), "orders".to_owned())].into(),
+        lock: None,
     };
     plan.targets.insert("orders".to_owned(), target);
     let step = &mut plan.steps[0];

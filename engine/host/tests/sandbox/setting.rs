@@ -96,6 +96,7 @@ impl Setting {
             site: None,
             settings: json!({"root": root}),
             secrets: BTreeMap::new(),
+            lock: None,
         }
     }
 
@@ -115,6 +116,9 @@ impl Setting {
             after: BTreeSet::new(),
             policy: Policy { timeout_ms, heartbeat_ms: None, retry: Retry::default(), in_doubt: InDoubt::Probe },
             compensate: false,
+            undo: None,
+            when: Vec::new(),
+            fan: None,
             estimate_ms: None,
             capabilities: Vec::new(),
             approval: None,
