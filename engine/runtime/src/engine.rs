@@ -1,9 +1,11 @@
 //! The engine: makes runs, takes them up again, and hands out handles on their actors.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lifeboat_core::event::{Event, EventKind, Said};
 use lifeboat_core::ids::{RunId, StepId};
+use lifeboat_core::limits::RUNS_QUEUED_MAX;
 use lifeboat_core::plan::Plan;
 use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoreError};
 use lifeboat_core::state::{Heading, Phase, RunState, Summary};
@@ -11,8 +13,10 @@ use lifeboat_core::{Error, apply};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::actor::{Actor, Inbox};
+use crate::locks::Locks;
 use crate::notice::{Asked, Notice, Rest, Verb};
 use crate::places::Places;
+use crate::rooms::{Room, Rooms};
 
 /// Notices that a slow watcher may be behind before it misses some.
 const NOTICES_KEPT: usize = 4_096;
@@ -36,6 +40,10 @@ pub struct EngineParts {
 pub(crate) struct Inner {
     pub(crate) parts: EngineParts,
     pub(crate) places: Arc<Places>,
+    pub(crate) locks: Arc<Locks>,
+    pub(crate) rooms: Rooms,
+    /// Runs that wait for room.
+    queued: AtomicUsize,
     pub(crate) notices: broadcast::Sender<Notice>,
 }
 
@@ -79,7 +87,9 @@ impl Engine {
     pub fn new(parts: EngineParts) -> Self {
         let places = Places::new(parts.max_parallel);
         let (notices, _) = broadcast::channel(NOTICES_KEPT);
-        Self { inner: Arc::new(Inner { parts, places, notices }) }
+        let locks = Locks::new(Arc::clone(&parts.store));
+        let inner = Inner { parts, places, locks, rooms: Rooms::new(), queued: AtomicUsize::new(0), notices };
+        Self { inner: Arc::new(inner) }
     }
 
     /// All that happens from now on, in all runs.
@@ -90,9 +100,14 @@ impl Engine {
     /// Makes a run of a plan and starts it. The run exists when this returns.
     ///
     /// # Errors
-    /// `LB0503` when the plan is not one that can run; the store's errors.
+    /// `LB0503` when the plan is not one that can run; `LB0510` when too many runs wait for room; the store's errors.
     pub async fn submit(&self, plan: Plan, runbook: String, said: Said) -> Result<RunHandle, Error> {
         let parts = &self.inner.parts;
+        let queued = self.inner.queued.load(Ordering::Acquire);
+        if queued >= RUNS_QUEUED_MAX {
+            return Err(Error::new("LB0510", format!("{queued} runs wait for room; no more are taken"))
+                .hint("wait for some of them to end, or cancel them; 'lifeboat runs' lists them"));
+        }
         let now = parts.clock.now_ms();
         let run = RunId::new(now, parts.rng.next_u64());
         let fingerprint = plan.fingerprint();
@@ -152,13 +167,36 @@ impl Engine {
         Ok(heads.into_iter().filter_map(read).filter(|(_, summary)| !summary.status.is_final()).collect())
     }
 
+    /// Gives the run its actor. Where there is no room now, its state leaves the memory until there is.
     fn spawn(&self, state: RunState, epoch: u64, recovering: bool) -> RunHandle {
         let (inbox, messages) = mpsc::unbounded_channel();
         let (rests, rest) = watch::channel(None);
         let run = state.run.clone();
-        let actor = Actor::new(Arc::clone(&self.inner), state, epoch, messages, rests);
-        tokio::spawn(actor.live(recovering));
-        RunHandle { run, inbox, rest }
+        self.inner.locks.note(&run, Some(true));
+        let handle = RunHandle { run: run.clone(), inbox, rest };
+        let steps = state.plan.steps.len();
+        if let Some(room) = self.inner.rooms.try_enter(steps) {
+            let actor = Actor::new(Arc::clone(&self.inner), state, epoch, messages, rests);
+            tokio::spawn(actor.live(recovering, room));
+            return handle;
+        }
+        drop(state);
+        self.inner.queued.fetch_add(1, Ordering::AcqRel);
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let room: Room = engine.inner.rooms.enter(steps).await;
+            engine.inner.queued.fetch_sub(1, Ordering::AcqRel);
+            match engine.load(&run).await {
+                Ok(loaded) => {
+                    Actor::new(engine.inner, loaded.state, epoch, messages, rests).live(recovering, room).await;
+                }
+                Err(error) => {
+                    engine.inner.locks.note(&run, None);
+                    rests.send_replace(Some(Rest::Stopped(error)));
+                }
+            }
+        });
+        handle
     }
 }
 

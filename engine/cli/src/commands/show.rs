@@ -84,7 +84,7 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
         Phase::Done => ("✓", Ink::Green),
         Phase::Failed { .. } | Phase::UndoFailed { .. } => ("✗", Ink::Red),
         Phase::Pending => ("·", Ink::Dim),
-        Phase::Skipped { .. } | Phase::Undone => ("↺", Ink::Dim),
+        Phase::Skipped { .. } | Phase::NotNeeded { .. } | Phase::Undone => ("↺", Ink::Dim),
         Phase::Running { .. } | Phase::Backoff { .. } | Phase::Timer { .. } => ("▸", Ink::Cyan),
         Phase::InDoubt { .. } | Phase::Asking { .. } | Phase::Approval { .. } => ("?", Ink::Yellow),
     };
@@ -100,6 +100,7 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
             format!("\n      {code}{}{hint}", failure.message.replace('\n', "\n      "))
         }
         Phase::InDoubt { reason, .. } | Phase::Asking { reason } => format!("\n      {reason}"),
+        Phase::NotNeeded { because } => format!("  {because}"),
         Phase::Skipped { said } => format!("  by {}: {}", said.by, said.why),
         _ => String::new(),
     };

@@ -56,7 +56,14 @@ pub async fn approve(world: &World, args: &StepVerb, fingerprint: Option<String>
         Some(text) => Digest(text),
         None => engine.load(&run).await?.state.fingerprint,
     };
-    speak_to(world, &engine, &run, Verb::Approve(StepId(args.step.clone()), seen), said).await
+    speak_to(
+        world,
+        &engine,
+        &run,
+        Verb::Approve { step: StepId(args.step.clone()), fingerprint: seen, roles: None },
+        said,
+    )
+    .await
 }
 
 /// `cancel`.
