@@ -43,3 +43,5 @@ pub const STEPS_AT_WORK_MAX: usize = 200_000;
 /// Runs that wait for room in one engine. Each is durable and takes a few hundred bytes of memory; past this, whoever makes
 /// runs has lost count.
 pub const RUNS_QUEUED_MAX: usize = 100_000;
+/// Bytes of one file that a person attaches to a word: a log or a picture, not a copy of the data.
+pub const EVIDENCE_BYTES_MAX: usize = 64 * 1024 * 1024;

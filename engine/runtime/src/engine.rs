@@ -127,7 +127,7 @@ impl Engine {
         let append = Append { run, expected: 0, epoch: 1, events: vec![event.encode()?], summary };
         parts.store.append(append).await.map_err(told)?;
         let _ = self.inner.notices.send(Notice::Event { run: state.run.clone(), seq: 1, event: Arc::new(event) });
-        Ok(self.spawn(state, 1, false))
+        Ok(self.spawn(state, 1, false, None))
     }
 
     /// Takes a run up again: after a crash, a stop, or to speak a verb on it.
@@ -136,7 +136,21 @@ impl Engine {
     /// `LB0501` no such run; `LB0503` its log is damaged; the store's errors.
     pub async fn resume(&self, run: &RunId) -> Result<RunHandle, Error> {
         let loaded = self.load(run).await?;
-        Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true))
+        Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true, None))
+    }
+
+    /// Takes a run up again to speak a verb on it: the verb comes first, and nothing is begun before it. So a run that is
+    /// taken up to be paused or abandoned does not run on for a step.
+    ///
+    /// # Errors
+    /// As [`Engine::resume`] and [`RunHandle::say`]; a refused verb leaves the run as it is, and nobody carries it on.
+    pub async fn resume_saying(&self, run: &RunId, verb: Verb, said: Said) -> Result<RunHandle, Error> {
+        let loaded = self.load(run).await?;
+        let (answer, wait) = oneshot::channel();
+        let first = Inbox::First(Asked { verb, said }, answer);
+        let handle = self.spawn(loaded.state, loaded.head.epoch + 1, true, Some(first));
+        wait.await.map_err(|_| actor_gone(run))??;
+        Ok(handle)
     }
 
     /// Reads a run.
@@ -168,8 +182,12 @@ impl Engine {
     }
 
     /// Gives the run its actor. Where there is no room now, its state leaves the memory until there is.
-    fn spawn(&self, state: RunState, epoch: u64, recovering: bool) -> RunHandle {
+    fn spawn(&self, state: RunState, epoch: u64, recovering: bool, first: Option<Inbox>) -> RunHandle {
         let (inbox, messages) = mpsc::unbounded_channel();
+        // The receiver is at hand, so this cannot fail.
+        if let Some(first) = first {
+            let _ = inbox.send(first);
+        }
         let (rests, rest) = watch::channel(None);
         let run = state.run.clone();
         self.inner.locks.note(&run, Some(true));

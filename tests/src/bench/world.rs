@@ -20,7 +20,7 @@ use lifeboat_host::{Host, HostOptions, OperatorSecrets};
 use lifeboat_runbook::SourceFile;
 use lifeboat_runtime::{Engine, EngineParts, Rest};
 use lifeboat_store::MemoryStore;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A host with the plugins of `plugins/dist`. They may change all that is below `folder`, which keeps them compiled.
 pub fn host(folder: &Path) -> Host {

@@ -6,7 +6,7 @@ use lifeboat_core::{Error, event::EvidenceFile, ids::StepId};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::Actor;
+use super::{Actor, Inbox};
 use crate::notice::{Asked, Verb};
 
 impl Actor {
@@ -20,6 +20,27 @@ impl Actor {
                 // The asker may have gone; the refusal changes nothing.
                 let _ = answer.send(Err(refusal));
                 Ok(())
+            }
+        }
+    }
+
+    /// Hears the verb that the run was taken up for, before anything is begun. False when it is refused: then what was found
+    /// at the taking up is not written either, and the run is as it was.
+    pub(super) fn first_word(&mut self) -> Result<bool, Error> {
+        let (asked, answer) = match self.messages.try_recv() {
+            Ok(Inbox::First(asked, answer)) => (asked, answer),
+            Ok(Inbox::Asked(asked, answer)) => return self.hear(asked, answer).map(|()| true),
+            Err(_) => return Ok(true),
+        };
+        match self.decided(asked) {
+            Ok(kind) => {
+                self.waiters.verbs.push(answer);
+                self.happen(kind)?;
+                Ok(true)
+            }
+            Err(refusal) => {
+                let _ = answer.send(Err(refusal));
+                Ok(false)
             }
         }
     }

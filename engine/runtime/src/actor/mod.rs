@@ -36,6 +36,8 @@ const ROOM_KEPT_MS: u64 = 10_000;
 /// What reaches an actor through its handles.
 pub(crate) enum Inbox {
     Asked(Asked, oneshot::Sender<Result<(), Error>>),
+    /// A verb that comes before everything else; if it is refused, the run is left as it is.
+    First(Asked, oneshot::Sender<Result<(), Error>>),
 }
 
 enum Message {
@@ -154,6 +156,9 @@ impl Actor {
                 self.happen(kind)?;
             }
         }
+        if !self.first_word()? {
+            return Ok(());
+        }
         loop {
             self.lock().await?;
             self.follow()?;
@@ -266,7 +271,7 @@ impl Actor {
                 self.handles_gone = true;
                 Ok(())
             }
-            Message::Inbox(Inbox::Asked(asked, answer)) => self.hear(asked, answer),
+            Message::Inbox(Inbox::Asked(asked, answer) | Inbox::First(asked, answer)) => self.hear(asked, answer),
             Message::Told(told) => self.note(told),
         }
     }
