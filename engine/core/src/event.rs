@@ -225,7 +225,7 @@ pub enum EventKind {
         /// Which, and who has them.
         held: Vec<HeldLock>,
     },
-    /// The run has its locks until it ends.
+    /// The run has its locks until it ends. Said again when an engine takes the run up again.
     LocksTaken {
         /// Their names.
         locks: Vec<String>,

@@ -149,6 +149,56 @@ pub trait Store: Send + Sync + 'static {
     fn watch<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<RunHead, StoreError>>;
 }
 
+/// A store that is shared is one store.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<RunHead, StoreError>> {
+        (**self).append(append)
+    }
+
+    fn read<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>> {
+        (**self).read(run, after)
+    }
+
+    fn head<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunHead>, StoreError>> {
+        (**self).head(run)
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<RunHead>, StoreError>> {
+        (**self).list()
+    }
+
+    fn get_document<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Document>, StoreError>> {
+        (**self).get_document(key)
+    }
+
+    fn put_document<'a>(
+        &'a self,
+        key: &'a str,
+        expected: u64,
+        value: Vec<u8>,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        (**self).put_document(key, expected, value)
+    }
+
+    fn acquire_lease<'a>(
+        &'a self,
+        name: &'a str,
+        holder: &'a str,
+        now_ms: u64,
+        ttl_ms: u64,
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        (**self).acquire_lease(name, holder, now_ms, ttl_ms)
+    }
+
+    fn release_lease<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        (**self).release_lease(name, holder)
+    }
+
+    fn watch<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<RunHead, StoreError>> {
+        (**self).watch(run, after)
+    }
+}
+
 /// Who has a lease.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Lease {

@@ -137,7 +137,7 @@ impl Executor {
                 let message = format!("the attempt was overtaken: '{lock}' has seen a later fencing token");
                 return Err(Error::new("LB0712", message).hint("nothing was done; look at the later run").into());
             }
-            *highest = attempt.token;
+            *highest = attempt.token.max(*highest);
         }
         Ok(())
     }
@@ -266,7 +266,8 @@ impl StepExecutor for Executor {
 
     fn probe(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer> {
         Box::pin(async move {
-            let (call, record) = match self.prepare(&attempt, sink) {
+            let ready = self.fence(&attempt).and_then(|()| self.prepare(&attempt, sink));
+            let (call, record) = match ready {
                 Ok(ready) => ready,
                 Err(failure) => return ProbeAnswer::CannotTell { reason: failure.message },
             };

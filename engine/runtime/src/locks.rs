@@ -58,6 +58,10 @@ struct Owner {
     run: Option<RunId>,
 }
 
+fn owner_of(document: Option<&Document>) -> Option<RunId> {
+    serde_json::from_slice::<Owner>(&document?.value).ok()?.run
+}
+
 impl Locks {
     pub(crate) fn new(store: Arc<dyn Store>) -> Arc<Self> {
         let (changed, _) = watch::channel(0);
@@ -102,18 +106,20 @@ impl Locks {
     /// Takes all of these locks, or none.
     pub(crate) async fn take(&self, run: &RunId, names: &[String]) -> Result<Taking, StoreError> {
         let _one = self.taking.lock().await;
-        let before = self.before(run, names);
-        if !before.is_empty() {
-            return Ok(Taking::Held(before));
-        }
-        let mut held = Vec::new();
-        let mut free = Vec::new();
+        let (mut held, mut free, mut own) = (Vec::new(), Vec::new(), 0);
         for name in names {
             let document = self.store.get_document(&key(name)).await?;
+            own += usize::from(owner_of(document.as_ref()).as_ref() == Some(run));
             match self.owner(document.as_ref(), run).await? {
                 Some(holder) => held.push(HeldLock { lock: name.clone(), holder }),
                 None => free.push((name, document)),
             }
+        }
+        if held.is_empty() && own < names.len() {
+            // Who has them already, from before a crash, stands in no queue.
+            held = self.before(run, names);
+        } else if !held.is_empty() {
+            self.before(run, names);
         }
         if !held.is_empty() {
             return Ok(Taking::Held(held));
@@ -149,8 +155,7 @@ impl Locks {
 
     /// The other run that has this lock and has not ended.
     async fn owner(&self, document: Option<&Document>, run: &RunId) -> Result<Option<RunId>, StoreError> {
-        let owner = document.and_then(|document| serde_json::from_slice::<Owner>(&document.value).ok());
-        let Some(holder) = owner.and_then(|owner| owner.run).filter(|holder| holder != run) else { return Ok(None) };
+        let Some(holder) = owner_of(document).filter(|holder| holder != run) else { return Ok(None) };
         #[cfg(feature = "mutants")]
         if lifeboat_core::mutant::is(lifeboat_core::mutant::Mutant::LockNotReleased) {
             return Ok(Some(holder));
@@ -202,8 +207,7 @@ impl Locks {
         }
         for name in names {
             let document = self.store.get_document(&key(name)).await.ok().flatten();
-            let owner = document.as_ref().and_then(|document| serde_json::from_slice::<Owner>(&document.value).ok());
-            if owner.is_some_and(|owner| owner.run.as_ref() == Some(run))
+            if owner_of(document.as_ref()).as_ref() == Some(run)
                 && let Err(error) = self.write(name, document, None).await
             {
                 tracing::debug!(%run, lock = name, "the lock is not given back, and free all the same: {error}");

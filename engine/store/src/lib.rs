@@ -26,6 +26,8 @@ mod replay;
 mod scan;
 mod segment;
 mod shared;
+#[cfg(feature = "mutants")]
+pub mod witness;
 mod writer;
 
 pub use embedded::EmbeddedStore;

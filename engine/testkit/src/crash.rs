@@ -21,6 +21,7 @@ struct Plan {
     events: u64,
     faults: Vec<(u64, Fault)>,
     cut_after: Option<u64>,
+    slow: u64,
 }
 
 /// The wrapper.
@@ -50,6 +51,13 @@ impl<S: Store> CrashStore<S> {
         self
     }
 
+    /// Every append takes so many turns of the scheduler longer; simulated time goes on meanwhile.
+    #[must_use]
+    pub fn slow(self, turns: u64) -> Self {
+        self.plan.lock().unwrap().slow = turns;
+        self
+    }
+
     /// The store inside, which never fails.
     pub fn inner(&self) -> &S {
         &self.inner
@@ -69,7 +77,11 @@ impl<S: Store> CrashStore<S> {
 impl<S: Store> Store for CrashStore<S> {
     fn append(&self, append: Append) -> BoxFuture<'_, Result<RunHead, StoreError>> {
         let fault = self.fault(&append);
+        let slow = self.plan.lock().unwrap().slow;
         Box::pin(async move {
+            for _ in 0..slow {
+                tokio::task::yield_now().await;
+            }
             match fault {
                 None => self.inner.append(append).await,
                 Some(Fault::Before) => Err(StoreError::Failed(Error::new("LB0602", "no space left on device"))),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use lifeboat_core::Error;
 use lifeboat_core::outcome::{Failure, FailureKind, Outcome, ProbeAnswer};
 use lifeboat_core::plan::{Plan, Step};
 use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, Clock, Direction, StepExecutor};
+use lifeboat_core::{Error, fence};
 use serde_json::{Value, json};
 
 use crate::world::{Act, Entry, Inner, Tell, World};
@@ -46,12 +46,31 @@ impl ScriptedExecutor {
     /// The effect happens: forward it is there afterwards, undo it is not. To repeat it under one key changes nothing in a
     /// world of idempotent plugins, but it is counted.
     fn effect(&self, attempt: &Attempt) {
+        if !self.admits(attempt) {
+            return;
+        }
         let mut inner = self.world.inner.lock().unwrap();
         let entry = entry(&mut inner, attempt);
         match attempt.direction {
             Direction::Forward => (entry.happened, entry.present) = (entry.happened + 1, true),
             Direction::Undo => (entry.undone, entry.present) = (entry.undone + 1, false),
         }
+    }
+
+    /// The targets of this world check fencing tokens, at the beginning of an attempt and at the moment of its effect.
+    fn admits(&self, attempt: &Attempt) -> bool {
+        let mut inner = self.world.inner.lock().unwrap();
+        let inner = &mut *inner;
+        let used = attempt.plan.step(&attempt.step).into_iter().flat_map(|step| &step.targets);
+        for lock in used.filter_map(|used| attempt.plan.targets.get(&used.target)?.lock.as_ref()) {
+            let highest = inner.fences.entry(lock.clone()).or_default();
+            if !fence::admits(*highest, attempt.token) {
+                inner.refused += 1;
+                return false;
+            }
+            *highest = (*highest).max(attempt.token);
+        }
+        true
     }
 
     fn begin(&self, attempt: &Attempt) -> (Act, UnderWay) {
@@ -143,6 +162,9 @@ fn failed(kind: FailureKind) -> Outcome {
 impl StepExecutor for ScriptedExecutor {
     fn execute(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
+            if !self.admits(&attempt) {
+                return failed(FailureKind::Permanent);
+            }
             let (act, under_way) = self.begin(&attempt);
             let outcome = self.act(act, &attempt, &*sink).await;
             drop(under_way);
@@ -160,6 +182,9 @@ impl StepExecutor for ScriptedExecutor {
 
     fn probe(&self, attempt: Attempt, _sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer> {
         Box::pin(async move {
+            if !self.admits(&attempt) {
+                return ProbeAnswer::CannotTell { reason: "the probe was overtaken".to_owned() };
+            }
             let (tell, present) = {
                 let mut inner = self.world.inner.lock().unwrap();
                 inner.log.push(format!("probe {}", attempt.step));

@@ -19,7 +19,7 @@ pub use clock::{SimClock, WallClock};
 pub use crash::{CrashStore, Fault};
 pub use executor::ScriptedExecutor;
 pub use plan::PlanBuilder;
-pub use random::{RandomCase, random_case};
+pub use random::{RandomCase, random_case, random_script};
 pub use rig::{Rig, said};
 pub use rng::SeededRng;
 pub use store::SimStore;

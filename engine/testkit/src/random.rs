@@ -52,7 +52,7 @@ pub fn random_case(seed: u64) -> RandomCase {
             if rng.chance(10) {
                 builder = builder.in_doubt(InDoubt::Rerun);
             }
-            scripts.push((id.clone(), script(&rng, retries, doomed == Some(place))));
+            scripts.push((id.clone(), random_script(&rng, retries, doomed == Some(place))));
         }
         for before in (0..place).filter(|_| rng.chance(30)) {
             builder = builder.after([format!("s{before}").as_str()]);
@@ -61,7 +61,9 @@ pub fn random_case(seed: u64) -> RandomCase {
     RandomCase { plan: builder.build(), scripts, doomed: doomed.map(|place| format!("s{place}")) }
 }
 
-fn script(rng: &SeededRng, retries: u64, doomed: bool) -> Script {
+/// How a step with so many retries behaves: some bad attempts first, then the effect, or for a doomed step never. Behaviour
+/// goes by the number of the attempt, so it is the same after a crash.
+pub fn random_script(rng: &SeededRng, retries: u64, doomed: bool) -> Script {
     let slow = |act: Act| if rng.chance(50) { Act::Slow(rng.below(3_000), Box::new(act)) } else { act };
     // An interrupted attempt costs no retry but has a number, so bad attempts only come first.
     let bad = rng.below(retries + 1);

@@ -51,13 +51,24 @@ impl Rig {
 
     /// A rig whose engine writes to another store than the one that is read back, such as a wrapper around it.
     pub fn over(store: Arc<SimStore>, written: Arc<dyn Store>, world: World, places: usize) -> Self {
-        let clock = SimClock::at(BEGIN_MS);
+        Self::at(SimClock::at(BEGIN_MS), 7, store, written, world, places)
+    }
+
+    /// A rig whose time goes on from another one's, with randomness of its own: the next engine of the same world.
+    pub fn at(
+        clock: SimClock,
+        seed: u64,
+        store: Arc<SimStore>,
+        written: Arc<dyn Store>,
+        world: World,
+        places: usize,
+    ) -> Self {
         let executor = ScriptedExecutor::new(world.clone(), Arc::new(clock.clone()));
         let engine = Engine::new(EngineParts {
             store: written,
             executor: Arc::new(executor),
             clock: Arc::new(clock.clone()),
-            rng: Arc::new(SeededRng::new(7)),
+            rng: Arc::new(SeededRng::new(seed)),
             max_parallel: places,
             version: "lifeboat test".to_owned(),
         });

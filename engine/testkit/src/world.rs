@@ -97,6 +97,10 @@ pub(crate) struct Inner {
     pub(crate) now_of: BTreeMap<String, usize>,
     pub(crate) most_of: BTreeMap<String, usize>,
     pub(crate) started: Vec<(u64, String)>,
+    /// The highest token that each lock has seen.
+    pub(crate) fences: BTreeMap<String, u64>,
+    /// Effects that were refused because their attempt was overtaken.
+    pub(crate) refused: u64,
 }
 
 /// The ledger of effects, kept outside of the engine. Cheap to clone; the clones are one world.
@@ -158,6 +162,11 @@ impl World {
     /// When attempts forward and undo began: the time and `do a` or `undo a`.
     pub fn started(&self) -> Vec<(u64, String)> {
         self.inner.lock().unwrap().started.clone()
+    }
+
+    /// How many effects were refused because their attempt was overtaken.
+    pub fn refused(&self) -> u64 {
+        self.inner.lock().unwrap().refused
     }
 
     /// The most attempts that were under way at once, in all runs.

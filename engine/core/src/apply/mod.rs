@@ -190,13 +190,10 @@ fn awaited(state: &mut RunState, held: &[HeldLock]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Tokens of this run are numbered from a base of its own, so that they are larger than all of an earlier holder.
-const TOKENS_PER_FENCE: u32 = 32;
-
 fn taken(state: &mut RunState, locks: &[String], fence: u64) -> Result<(), Error> {
-    let base = fence.checked_shl(TOKENS_PER_FENCE).filter(|base| base >> TOKENS_PER_FENCE == fence);
-    let base = base.ok_or_else(|| illegal("the fence of the locks is too large"))?;
-    if !matches!(state.locks, Locks::Wanted { .. }) || locks != state.lock_names || base <= state.token {
+    let base = crate::fence::base(fence).ok_or_else(|| illegal("the fence of the locks is too large"))?;
+    // Who takes a run up again takes its locks anew, under a later fence.
+    if state.locks == Locks::Free || locks != state.lock_names || base <= state.token {
         return Err(illegal("the run takes locks that are not its own"));
     }
     state.locks = Locks::Held;

@@ -97,6 +97,8 @@ pub(crate) struct Actor {
     locks_changed: watch::Receiver<u64>,
     /// Whether its locks were given back at its end.
     released: bool,
+    /// Whether the run was taken up again with its locks: what an earlier engine still does is then fenced off.
+    locks_anew: bool,
     /// What the other runs were told of this one: whether it goes on by itself.
     told_active: bool,
     // The round under way.
@@ -132,6 +134,7 @@ impl Actor {
             room: None,
             locks_changed,
             released: false,
+            locks_anew: false,
             told_active: true,
             events: Vec::new(),
             launches: Vec::new(),
@@ -152,6 +155,7 @@ impl Actor {
 
     async fn work(&mut self, recovering: bool) -> Result<(), Error> {
         if recovering {
+            self.locks_anew = true;
             for kind in decide::recover(&self.state, self.now()) {
                 self.happen(kind)?;
             }
@@ -188,7 +192,8 @@ impl Actor {
 
     /// Takes the run's locks before anything of it begins.
     async fn lock(&mut self) -> Result<(), Error> {
-        if !self.state.wants_locks() {
+        let anew = std::mem::take(&mut self.locks_anew) && self.state.locks == Locks::Held;
+        if !self.state.wants_locks() && !anew {
             if matches!(self.state.locks, Locks::Wanted { .. }) {
                 // A paused run lets the others pass.
                 self.inner.locks.leave(&self.state.run);
