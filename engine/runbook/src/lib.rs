@@ -22,6 +22,7 @@ mod model;
 mod modes;
 pub mod operator;
 mod read;
+mod refs;
 mod resolve;
 mod schema;
 mod steps;
