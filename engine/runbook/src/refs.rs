@@ -1,0 +1,144 @@
+//! References: what each one names, and whether that is there.
+
+use lifeboat_core::plan::StepKind;
+use lifeboat_core::plugin::KindDescription;
+use lifeboat_core::template::{self, Reference};
+use serde_json::Value;
+
+use crate::diagnostic::{Report, Span};
+use crate::resolve::Resolver;
+use crate::schema::find_output;
+
+impl<'a> Resolver<'a> {
+    /// Settings are fixed when a run starts: they can hold inputs and the run's own facts, and no outputs.
+    pub(crate) fn setting_references(&mut self, value: &Value, places: &crate::model::Places, head: Span, report: &mut Report) {
+        let mut found = Vec::new();
+        crate::steps::walk(value, "", &mut |pointer, text| {
+            let span = crate::steps::place_of(places, pointer).unwrap_or(head);
+            match template::references(text) {
+                Ok(references) => found.extend(references.into_iter().map(|reference| (reference, span))),
+                Err(error) => crate::steps::malformed(&error.message, span, report),
+            }
+        });
+        for (reference, span) in found {
+            if reference.path.first().is_some_and(|root| root == "steps") {
+                let message = format!("'{}' cannot be a part of a target's settings", reference.dotted());
+                report
+                    .error("LB0223", span, message)
+                    .help("settings are fixed when a run starts: use {{inputs.NAME}}, {{run.id}} or {{run.mode}}");
+            } else {
+                self.reference(None, &reference, span, report);
+            }
+        }
+    }
+
+    /// Checks a reference. The step that it refers to, if it does.
+    pub(crate) fn reference(
+        &mut self,
+        step: Option<usize>,
+        reference: &Reference,
+        span: Span,
+        report: &mut Report,
+    ) -> Option<usize> {
+        let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
+        match path.as_slice() {
+            ["run", "id" | "mode"] => None,
+            ["run", rest @ ..] => {
+                report
+                    .error("LB0206", span, format!("'{}' is not a fact of a run", reference.dotted()))
+                    .did_you_mean(rest.first().unwrap_or(&""), ["id", "mode"]);
+                None
+            }
+            ["inputs", name] => {
+                self.used_inputs.insert((*name).to_owned());
+                let inputs: Vec<&str> = self.runbook.inputs.iter().map(|input| input.name.text.as_str()).collect();
+                if !inputs.contains(name) && !self.runbook.is_broken(name) {
+                    report.error("LB0205", span, format!("there is no input '{name}'")).did_you_mean(name, inputs);
+                }
+                None
+            }
+            ["steps", name, _, ..] => self.step_reference(step, name, reference, span, report),
+            ["steps" | "inputs", ..] => {
+                report
+                    .error("LB0206", span, format!("'{}' does not name a value", reference.dotted()))
+                    .help("write {{steps.NAME.OUTPUT}} or {{inputs.NAME}}");
+                None
+            }
+            _ => {
+                let root = path.first().copied().unwrap_or_default();
+                report
+                    .error("LB0202", span, format!("'{root}' is nothing that can be referred to"))
+                    .did_you_mean(root, ["steps", "inputs", "run"]);
+                None
+            }
+        }
+    }
+
+    fn step_reference(
+        &self,
+        from: Option<usize>,
+        name: &str,
+        reference: &Reference,
+        span: Span,
+        report: &mut Report,
+    ) -> Option<usize> {
+        let Some(on) = self.steps.get(name).copied() else {
+            if !self.runbook.is_broken(name) {
+                report
+                    .error("LB0203", span, format!("there is no step '{name}'"))
+                    .did_you_mean(name, self.steps.keys().copied());
+            }
+            return None;
+        };
+        if from == Some(on) {
+            report
+                .error("LB0208", span, format!("step '{name}' refers to itself"))
+                .help("refer to a step that comes before it");
+            return None;
+        }
+        let step = self.runbook.steps.get(on)?;
+        if !step.kind.by_plugin() {
+            report
+                .error("LB0224", span, format!("'{name}' ({}) has no outputs", step.kind.as_str()))
+                .help(format!("to come after it, write after=\"{name}\""));
+            return Some(on);
+        }
+        self.output(from, on, reference, span, report);
+        Some(on)
+    }
+
+    fn output(&self, from: Option<usize>, on: usize, reference: &Reference, span: Span, report: &mut Report) {
+        let Some(step) = self.runbook.steps.get(on) else { return };
+        let output = reference.path.get(2..).unwrap_or_default();
+        if let Some(kind) = self.kind_of(on)
+            && let Err((part, known)) = find_output(&kind.outputs, output)
+        {
+            let message = format!("step '{}' ({}) has no output '{part}'", step.id.text, step.kind.as_str());
+            report.error("LB0204", span, message).did_you_mean(part, known.iter().map(String::as_str));
+            return;
+        }
+        let as_snapshot = from
+            .and_then(|from| self.runbook.steps.get(from))
+            .and_then(|from| from.snapshot.as_ref())
+            .is_some_and(|snapshot| snapshot.span == span);
+        let gives = matches!(step.kind, StepKind::Snapshot | StepKind::Verify | StepKind::Transfer);
+        if as_snapshot && !(gives && output.first().is_some_and(|name| name == "snapshot")) {
+            report
+                .error("LB0216", span, format!("'{}' is not a snapshot", reference.dotted()))
+                .help("refer to the output 'snapshot' of a snapshot, verify or transfer");
+        }
+    }
+
+    /// The description of a step's kind by its plugin, where both are known.
+    fn kind_of(&self, index: usize) -> Option<&'a KindDescription> {
+        let step = self.runbook.steps.get(index)?;
+        let lead = match step.kind {
+            StepKind::Snapshot => step.roles.get("of"),
+            StepKind::Restore => step.roles.get("into"),
+            StepKind::Verify | StepKind::Transfer => step.roles.get("from").or_else(|| self.trace(index)),
+            _ => step.roles.get("target"),
+        };
+        let plugin = &self.target(&lead?.text)?.plugin.text;
+        self.catalog.get(plugin)?.description.kind(step.kind)
+    }
+}
