@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_core::limits::{PARALLEL_PER_RUN_DEFAULT, STEP_TIMEOUT_DEFAULT_MS};
 use lifeboat_core::plan::{
-    Effect, InDoubt, Mode, OnFailure, PLAN_FORMAT, Plan, PluginPin, Policy, Step, StepKind, Target,
+    Effect, InDoubt, Mode, OnFailure, PLAN_FORMAT, Plan, PluginPin, Policy, Step, StepKind, Target, UndoPolicy,
 };
 use lifeboat_core::plugin::Catalog;
 use lifeboat_core::{Digest, StepId};
 use serde_json::{Value, json};
 
 use crate::diagnostic::Report;
-use crate::model::{Runbook, StepDef};
+use crate::locks;
+use crate::model::{LockDef, Runbook, StepDef, WhenDef};
 use crate::modes::Graph;
 use crate::read::typed_input;
 use crate::resolve::{Resolved, merged};
@@ -64,11 +65,13 @@ pub(crate) fn plan(
 ) -> Plan {
     let mut steps = Vec::new();
     let mut used: BTreeSet<&str> = BTreeSet::new();
+    let mut written: BTreeSet<&str> = BTreeSet::new();
     for (index, (step, found)) in runbook.steps.iter().zip(resolved).enumerate() {
         if graph.included.get(index) != Some(&true) {
             continue;
         }
         used.extend(found.targets.iter().map(|target| target.target.as_str()));
+        written.extend(locks::written(step.kind, found));
         let after = graph.before.get(index).into_iter().flatten();
         let after = after.filter_map(|on| runbook.steps.get(*on)).map(|on| StepId(on.id.text.clone())).collect();
         steps.push(one_step(runbook, step, found, after, catalog, report));
@@ -77,7 +80,10 @@ pub(crate) fn plan(
         .targets
         .iter()
         .filter(|target| used.contains(target.name.text.as_str()))
-        .map(|target| (target.name.text.clone(), one_target(runbook, target, graph.mode)))
+        .map(|target| {
+            let is_written = written.contains(target.name.text.as_str());
+            (target.name.text.clone(), one_target(runbook, target, graph.mode, is_written, &inputs))
+        })
         .collect();
     let plugins = targets.values().map(|target| &target.plugin).chain(steps.iter().filter_map(|s| s.plugin.as_ref()));
     let plugins = plugins
@@ -103,7 +109,13 @@ pub(crate) fn plan(
     }
 }
 
-fn one_target(runbook: &Runbook, target: &crate::model::TargetDef, mode: Mode) -> Target {
+fn one_target(
+    runbook: &Runbook,
+    target: &crate::model::TargetDef,
+    mode: Mode,
+    is_written: bool,
+    inputs: &BTreeMap<String, Value>,
+) -> Target {
     let mut made = Target {
         name: target.name.text.clone(),
         plugin: target.plugin.text.clone(),
@@ -112,13 +124,21 @@ fn one_target(runbook: &Runbook, target: &crate::model::TargetDef, mode: Mode) -
         secrets: target.secrets.clone(),
         lock: None,
     };
-    let changes = runbook.overrides.iter().filter(|change| change.mode == mode && change.target.text == made.name);
-    for change in changes {
+    let mut said = target.lock.as_ref();
+    for change in
+        runbook.overrides.iter().filter(|change| change.mode == mode && change.target.text == target.name.text)
+    {
+        // A name stands for a place: a mode that uses another place does not hold the lock of the first one.
+        let moved = change.settings.as_object().is_some_and(|settings| !settings.is_empty());
+        said = change.lock.as_ref().or(said.filter(|said| !moved || **said == LockDef::Off));
         made.settings = merged(&made.settings, &change.settings);
         made.secrets.extend(change.secrets.clone());
         if change.site.is_some() {
             made.site.clone_from(&change.site);
         }
+    }
+    if is_written {
+        made.lock = locks::name(said, &made, inputs);
     }
     made
 }
@@ -136,6 +156,8 @@ fn one_step(
     if let Some(kind) = kind {
         wrap_lists(&mut args, &kind.args);
     }
+    let policy = policy(runbook, step, found);
+    let undo = undo(step, &policy);
     Step {
         id: StepId(step.id.text.clone()),
         kind: step.kind,
@@ -144,12 +166,12 @@ fn one_step(
         targets: found.targets.clone(),
         args,
         after,
-        policy: policy(runbook, step, found),
+        policy,
         compensate: step
             .compensate
             .map_or(found.can_compensate && found.effect == Effect::Compensatable, |(compensate, _)| compensate),
-        undo: None,
-        when: Vec::new(),
+        undo,
+        when: step.when.iter().map(WhenDef::condition).collect(),
         fan: None,
         estimate_ms: step.estimate_ms,
         capabilities: found.capabilities.clone(),
@@ -158,6 +180,15 @@ fn one_step(
         waivers: step.waivers.iter().map(|(waiver, _)| waiver.clone()).collect(),
         line: u32::try_from(report.line_of(step.head.offset)).unwrap_or(u32::MAX),
     }
+}
+
+/// What a block of `compensate` says; what it leaves out is as for the step itself.
+fn undo(step: &StepDef, policy: &Policy) -> Option<UndoPolicy> {
+    let undo = step.undo.as_ref()?;
+    Some(UndoPolicy {
+        timeout_ms: undo.timeout_ms.unwrap_or(policy.timeout_ms),
+        retry: undo.retry.clone().unwrap_or_else(|| policy.retry.clone()),
+    })
 }
 
 fn policy(runbook: &Runbook, step: &StepDef, found: &Resolved) -> Policy {

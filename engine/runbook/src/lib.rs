@@ -18,6 +18,7 @@ mod explain;
 mod fields;
 mod format;
 mod lex;
+mod locks;
 mod model;
 mod modes;
 pub mod operator;
@@ -29,6 +30,7 @@ mod steps;
 mod syntax;
 mod triggers;
 mod values;
+mod when;
 
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use explain::{codes, explain};

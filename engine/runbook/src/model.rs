@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_core::plan::{Approval, InDoubt, Mode, Objectives, Retry, StepKind, Waiver};
+use lifeboat_core::plan::{Approval, InDoubt, Mode, Objectives, Retry, StepKind, Test, Waiver};
 use lifeboat_core::template::Reference;
 use serde_json::Value;
 
@@ -74,6 +74,15 @@ pub struct Input {
     pub default: Option<Value>,
 }
 
+/// What a target says about its lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LockDef {
+    /// It has this name.
+    Name(Named),
+    /// There is none.
+    Off,
+}
+
 /// A target as it was written.
 #[derive(Clone, Debug)]
 pub struct TargetDef {
@@ -86,6 +95,7 @@ pub struct TargetDef {
     pub(crate) settings: Value,
     pub(crate) places: Places,
     pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) lock: Option<LockDef>,
     pub(crate) head: Span,
 }
 
@@ -98,6 +108,7 @@ pub(crate) struct Override {
     pub(crate) settings: Value,
     pub(crate) places: Places,
     pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) lock: Option<LockDef>,
     pub(crate) head: Span,
 }
 
@@ -135,6 +146,21 @@ pub(crate) struct PolicyDef {
     pub(crate) in_doubt: Option<(InDoubt, Span)>,
 }
 
+/// A condition as it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct WhenDef {
+    pub(crate) text: Named,
+    pub(crate) test: Test,
+    pub(crate) references: Vec<(Reference, Span)>,
+}
+
+/// How a step is undone, as far as it was written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UndoDef {
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) retry: Option<Retry>,
+}
+
 /// A step as it was written.
 #[derive(Clone, Debug)]
 pub struct StepDef {
@@ -152,6 +178,9 @@ pub struct StepDef {
     pub modes: Vec<Mode>,
     pub(crate) policy: PolicyDef,
     pub(crate) compensate: Option<(bool, Span)>,
+    pub(crate) undo: Option<UndoDef>,
+    /// All of these have to hold for it to be needed.
+    pub(crate) when: Vec<WhenDef>,
     pub(crate) estimate_ms: Option<u64>,
     pub(crate) waivers: Vec<(Waiver, Span)>,
     pub(crate) approval: Option<Approval>,

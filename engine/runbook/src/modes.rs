@@ -7,6 +7,7 @@ use lifeboat_core::plan::{Effect, InDoubt, Mode, StepKind};
 use crate::diagnostic::Report;
 use crate::model::{Runbook, StepDef};
 use crate::resolve::{Resolved, merged};
+use crate::when::covers;
 
 /// The graph of one mode, by index of step.
 pub(crate) struct Graph {
@@ -154,15 +155,8 @@ pub(crate) fn check(
         if graph.included.get(index) != Some(&true) {
             continue;
         }
-        if found.effect == Effect::Irreversible
-            && graph.mode != Mode::Drill
-            && approved.get(index) != Some(&true)
-            && !waived(step, index, "LB0301", used)
-        {
-            let message = format!("step '{}' cannot be undone, and nobody approves it", step.id.text);
-            report
-                .error("LB0301", step.head, message)
-                .help("put an approve before it with after=, or waive \"LB0301\" reason=\"...\"");
+        if found.effect == Effect::Irreversible && graph.mode != Mode::Drill && approved.get(index) != Some(&true) {
+            unapproved(runbook, graph, index, used, report);
         }
         if step.kind == StepKind::Restore
             && !reported(runbook, step, report)
@@ -216,18 +210,49 @@ fn report_cycle(runbook: &Runbook, cycle: &[usize], report: &mut Report) {
     }
 }
 
-/// For each step, whether an approve is among the steps before it.
+/// An irreversible step without an approve before it that always asks: one that asks whenever the step is needed will do.
+fn unapproved(
+    runbook: &Runbook,
+    graph: &Graph,
+    index: usize,
+    used: &mut BTreeSet<(usize, &'static str)>,
+    report: &mut Report,
+) {
+    let Some(step) = runbook.steps.get(index) else { return };
+    let is_approve = |on: &usize| runbook.steps.get(*on).is_some_and(|step| step.kind == StepKind::Approve);
+    let asked: Vec<usize> = graph.ancestors(index).into_iter().filter(is_approve).collect();
+    if asked.iter().any(|on| needed(runbook, *on, index)) || waived(step, index, "LB0301", used) {
+        return;
+    }
+    let message = format!("step '{}' cannot be undone, and nobody approves it", step.id.text);
+    let diagnostic = report.error("LB0301", step.head, message);
+    match asked.first().and_then(|on| runbook.steps.get(*on)) {
+        Some(approve) => diagnostic
+            .label(approve.head, "has a condition, and may not ask")
+            .help("give this step the conditions of the approve, or waive \"LB0301\" reason=\"...\""),
+        None => diagnostic.help("put an approve before it with after=, or waive \"LB0301\" reason=\"...\""),
+    };
+}
+
+/// For each step, whether an approve that always asks is among the steps before it.
 fn approved(runbook: &Runbook, graph: &Graph, order: &[usize]) -> Vec<bool> {
     let mut approved = vec![false; runbook.steps.len()];
     for index in order {
         let is = graph.before(*index).any(|on| {
-            approved.get(on) == Some(&true) || runbook.steps.get(on).is_some_and(|step| step.kind == StepKind::Approve)
+            let asks = |step: &StepDef| step.kind == StepKind::Approve && step.when.is_empty();
+            approved.get(on) == Some(&true) || runbook.steps.get(on).is_some_and(asks)
         });
         if let Some(slot) = approved.get_mut(*index) {
             *slot = is;
         }
     }
     approved
+}
+
+/// Whether a step is needed whenever a later one is.
+fn needed(runbook: &Runbook, first: usize, later: usize) -> bool {
+    let when = |index: usize| runbook.steps.get(index).map(|step| step.when.as_slice()).unwrap_or_default();
+    covers(when(first), when(later))
 }
 
 /// Whether the snapshot of a restore was verified: on the way of its reference, or beside it by a step before.
@@ -247,7 +272,7 @@ fn verified(runbook: &Runbook, resolved: &[Resolved], graph: &Graph, index: usiz
     let from = |index: usize| resolved.get(index).and_then(|r| r.targets.iter().find(|used| used.role == "from"));
     graph.ancestors(index).into_iter().any(|other| {
         let verifies = runbook.steps.get(other).is_some_and(|step| step.kind == StepKind::Verify);
-        if !verifies {
+        if !verifies || !needed(runbook, other, index) {
             return false;
         }
         match resolved.get(other).and_then(|found| found.source) {

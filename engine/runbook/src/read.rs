@@ -9,16 +9,16 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::{Report, Span};
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, string, unknown_node};
-use crate::model::{Input, InputType, Override, Places, Runbook, TargetDef, Trigger};
+use crate::model::{Input, InputType, LockDef, Override, Places, Runbook, TargetDef, Trigger};
 use crate::syntax::{Node, Parsed};
 use crate::values::{nodes_into, to_json, twice};
-use crate::{steps, triggers};
+use crate::{locks, steps, triggers};
 
 /// The nodes of a runbook that are no steps.
 const NODES: [&str; 10] =
     ["description", "owner", "objectives", "input", "target", "mode", "modes", "on", "on-failure", "defaults"];
 /// What the language will have, and this version has not.
-const LATER: [&str; 5] = ["notify", "run", "for-each", "include", "when"];
+const LATER: [&str; 4] = ["notify", "run", "for-each", "include"];
 
 pub(crate) fn runbook(parsed: Parsed, report: &mut Report) -> Option<Runbook> {
     let mut runbooks = parsed.nodes.iter().filter(|node| node.name == "runbook");
@@ -212,12 +212,14 @@ struct Settings {
     settings: Value,
     places: Places,
     secrets: BTreeMap<String, String>,
+    lock: Option<LockDef>,
 }
 
 fn settings(children: &[&Node], report: &mut Report) -> Settings {
     let mut secrets = BTreeMap::new();
     let mut plain = Vec::new();
-    for child in children.iter().copied() {
+    let lock = locks::read(children, report);
+    for child in children.iter().copied().filter(|child| child.name != "lock") {
         let Some(secret) = child.props.iter().find(|prop| prop.name == "secret") else {
             plain.push(child);
             continue;
@@ -231,7 +233,7 @@ fn settings(children: &[&Node], report: &mut Report) -> Settings {
     }
     let (mut map, mut places) = (Map::new(), Places::new());
     nodes_into(&mut map, plain.into_iter(), "", &mut places, report);
-    Settings { settings: Value::Object(map), places, secrets }
+    Settings { settings: Value::Object(map), places, secrets, lock }
 }
 
 fn target(node: &Node, report: &mut Report) -> Option<TargetDef> {
@@ -245,9 +247,9 @@ fn target(node: &Node, report: &mut Report) -> Option<TargetDef> {
             .error("LB0118", node.head, "a target needs a plugin")
             .help("write target \"NAME\" plugin=\"fs\" { ... }; `lifeboat plugin ls` lists plugins");
     }
-    let Settings { settings, places, secrets } = settings(&children, report);
+    let Settings { settings, places, secrets, lock } = settings(&children, report);
     let site = props.get("site").map(|site| site.text.clone());
-    Some(TargetDef { name: name?, plugin: plugin?, site, settings, places, secrets, head: node.head })
+    Some(TargetDef { name: name?, plugin: plugin?, site, settings, places, secrets, lock, head: node.head })
 }
 
 fn split_target<'n>(
@@ -297,7 +299,7 @@ fn mode(node: &Node, runbook: &mut Runbook, report: &mut Report) {
         at_most_args(child, 1, report);
         let name = declared_name(child, report);
         let (props, children) = split_target(child, &["site"], report);
-        let Settings { settings, places, secrets } = settings(&children, report);
+        let Settings { settings, places, secrets, lock } = settings(&children, report);
         let site = props.get("site").map(|site| site.text.clone());
         if let (Some(mode), Some(target)) = (mode, name) {
             if runbook.overrides.iter().any(|other| other.mode == mode && other.target.text == target.text) {
@@ -305,7 +307,7 @@ fn mode(node: &Node, runbook: &mut Runbook, report: &mut Report) {
                     .error("LB0114", target.span, format!("target '{}' is given twice for this mode", target.text))
                     .help("put all of it into one place");
             }
-            runbook.overrides.push(Override { mode, target, site, settings, places, secrets, head: child.head });
+            runbook.overrides.push(Override { mode, target, site, settings, places, secrets, lock, head: child.head });
         }
     }
 }

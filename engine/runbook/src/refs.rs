@@ -6,12 +6,26 @@ use lifeboat_core::template::{self, Reference};
 use serde_json::Value;
 
 use crate::diagnostic::{Report, Span};
+use crate::model::{LockDef, Places};
 use crate::resolve::Resolver;
 use crate::schema::find_output;
 
 impl<'a> Resolver<'a> {
+    /// The name of a lock is fixed when a run starts, as settings are.
+    pub(crate) fn lock_references(&mut self, lock: Option<&LockDef>, report: &mut Report) {
+        let Some(LockDef::Name(name)) = lock else { return };
+        let places = Places::from([(String::new(), name.span)]);
+        self.setting_references(&Value::String(name.text.clone()), &places, name.span, report);
+    }
+
     /// Settings are fixed when a run starts: they can hold inputs and the run's own facts, and no outputs.
-    pub(crate) fn setting_references(&mut self, value: &Value, places: &crate::model::Places, head: Span, report: &mut Report) {
+    pub(crate) fn setting_references(
+        &mut self,
+        value: &Value,
+        places: &crate::model::Places,
+        head: Span,
+        report: &mut Report,
+    ) {
         let mut found = Vec::new();
         crate::steps::walk(value, "", &mut |pointer, text| {
             let span = crate::steps::place_of(places, pointer).unwrap_or(head);

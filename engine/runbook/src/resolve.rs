@@ -92,6 +92,7 @@ impl<'a> Resolver<'a> {
             let schema = &known.description.settings;
             let plugin = target.plugin.text.as_str();
             let (value, places, head) = (&target.settings, &target.places, target.head);
+            self.lock_references(target.lock.as_ref(), report);
             schemas.check(&Subject { plugin, part: "settings", schema, value, places, head }, report);
             self.setting_references(value, places, head, report);
         }
@@ -106,6 +107,7 @@ impl<'a> Resolver<'a> {
                 continue;
             };
             self.setting_references(&change.settings, &change.places, change.head, report);
+            self.lock_references(change.lock.as_ref(), report);
             let plugin = target.plugin.text.as_str();
             let Some(known) = self.catalog.get(plugin) else { continue };
             let value = &merged(&target.settings, &change.settings);
@@ -142,7 +144,8 @@ impl<'a> Resolver<'a> {
             schemas.check(&Subject { plugin, part, schema, value: &value, places, head }, report);
             self.kind_rules(step, kind, &mut resolved, report);
         }
-        for (reference, span) in &step.references {
+        let conditions = step.when.iter().flat_map(|when| &when.references);
+        for (reference, span) in step.references.iter().chain(conditions) {
             if let Some(on) = self.reference(Some(index), reference, *span, report) {
                 resolved.edges.push(Edge { on, data: true, span: *span });
             }
