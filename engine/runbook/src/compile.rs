@@ -10,11 +10,11 @@ use lifeboat_core::plugin::Catalog;
 use lifeboat_core::{Digest, StepId};
 use serde_json::{Value, json};
 
-use crate::diagnostic::Report;
 use crate::locks;
 use crate::model::{LockDef, Runbook, StepDef, WhenDef};
 use crate::modes::Graph;
 use crate::read::typed_input;
+use crate::report::Report;
 use crate::resolve::{Resolved, merged};
 use crate::schema::wrap_lists;
 
@@ -54,6 +54,13 @@ pub(crate) fn inputs(
     values
 }
 
+/// Adds the inputs of child runbooks that have a value: they were checked when they were given.
+pub(crate) fn inner_inputs(runbook: &Runbook, values: &mut BTreeMap<String, Value>) {
+    for input in runbook.inputs.iter().filter(|input| input.name.text.contains('/')) {
+        values.extend(input.default.clone().map(|value| (input.name.text.clone(), value)));
+    }
+}
+
 /// The plan of one mode. Everything was checked before.
 pub(crate) fn plan(
     runbook: &Runbook,
@@ -61,6 +68,7 @@ pub(crate) fn plan(
     graph: &Graph,
     catalog: &Catalog,
     inputs: BTreeMap<String, Value>,
+    source: Digest,
     report: &Report,
 ) -> Plan {
     let mut steps = Vec::new();
@@ -74,7 +82,7 @@ pub(crate) fn plan(
         written.extend(locks::written(step.kind, found));
         let after = graph.before.get(index).into_iter().flatten();
         let after = after.filter_map(|on| runbook.steps.get(*on)).map(|on| StepId(on.id.text.clone())).collect();
-        steps.push(one_step(runbook, step, found, after, catalog, report));
+        steps.push(one_step(step, found, after, catalog, report));
     }
     let targets: BTreeMap<String, Target> = runbook
         .targets
@@ -105,7 +113,7 @@ pub(crate) fn plan(
         steps,
         on_failure: OnFailure { compensate: runbook.compensate_on_failure },
         max_parallel: runbook.max_parallel.unwrap_or(PARALLEL_PER_RUN_DEFAULT),
-        source: Digest::of(report.text().as_bytes()),
+        source,
     }
 }
 
@@ -143,20 +151,13 @@ fn one_target(
     made
 }
 
-fn one_step(
-    runbook: &Runbook,
-    step: &StepDef,
-    found: &Resolved,
-    after: BTreeSet<StepId>,
-    catalog: &Catalog,
-    report: &Report,
-) -> Step {
+fn one_step(step: &StepDef, found: &Resolved, after: BTreeSet<StepId>, catalog: &Catalog, report: &Report) -> Step {
     let kind = found.plugin.as_ref().and_then(|name| catalog.get(name)?.description.kind(step.kind));
     let mut args = if step.args.is_null() { json!({}) } else { step.args.clone() };
     if let Some(kind) = kind {
         wrap_lists(&mut args, &kind.args);
     }
-    let policy = policy(runbook, step, found);
+    let policy = policy(step, found);
     let undo = undo(step, &policy);
     Step {
         id: StepId(step.id.text.clone()),
@@ -172,7 +173,7 @@ fn one_step(
             .map_or(found.can_compensate && found.effect == Effect::Compensatable, |(compensate, _)| compensate),
         undo,
         when: step.when.iter().map(WhenDef::condition).collect(),
-        fan: None,
+        fan: step.fan.clone(),
         estimate_ms: step.estimate_ms,
         capabilities: found.capabilities.clone(),
         approval: step.approval.clone(),
@@ -191,8 +192,8 @@ fn undo(step: &StepDef, policy: &Policy) -> Option<UndoPolicy> {
     })
 }
 
-fn policy(runbook: &Runbook, step: &StepDef, found: &Resolved) -> Policy {
-    let (own, defaults) = (&step.policy, &runbook.defaults);
+fn policy(step: &StepDef, found: &Resolved) -> Policy {
+    let (own, defaults) = (&step.policy, &step.defaults);
     let natural = match step.kind {
         StepKind::Approve | StepKind::Wait => InDoubt::Rerun,
         _ if found.can_probe => InDoubt::Probe,

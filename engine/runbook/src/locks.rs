@@ -8,9 +8,9 @@ use lifeboat_core::plan::{Effect, StepKind, Target};
 use lifeboat_core::template;
 use serde_json::Value;
 
-use crate::diagnostic::Report;
 use crate::fields::{at_most_args, no_block, no_props, string};
 use crate::model::LockDef;
+use crate::report::Report;
 use crate::resolve::Resolved;
 use crate::syntax::Node;
 use crate::values::twice;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use lifeboat_core::plan::{Effect, InDoubt, Mode, StepKind};
 
-use crate::diagnostic::Report;
 use crate::model::{Runbook, StepDef};
+use crate::report::Report;
 use crate::resolve::{Resolved, merged};
 use crate::when::covers;
 
@@ -172,7 +172,7 @@ pub(crate) fn check(
         if graph.mode == Mode::Drill {
             drill(runbook, step, found, report);
         }
-        policies(runbook, step, index, found, used, report);
+        policies(step, index, found, used, report);
     }
 }
 
@@ -180,6 +180,7 @@ pub(crate) fn check(
 fn reported(runbook: &Runbook, step: &StepDef, report: &Report) -> bool {
     const UNKNOWN: [&str; 8] = ["LB0201", "LB0202", "LB0203", "LB0204", "LB0206", "LB0208", "LB0212", "LB0216"];
     !runbook.broken.is_empty()
+        || runbook.incomplete
         || step.snapshot.as_ref().is_none_or(|snapshot| report.any_at(snapshot.span.offset, &UNKNOWN))
 }
 
@@ -283,14 +284,13 @@ fn verified(runbook: &Runbook, resolved: &[Resolved], graph: &Graph, index: usiz
 }
 
 fn policies(
-    runbook: &Runbook,
     step: &StepDef,
     index: usize,
     found: &Resolved,
     used: &mut BTreeSet<(usize, &'static str)>,
     report: &mut Report,
 ) {
-    let timeout = step.policy.timeout_ms.or(runbook.defaults.timeout_ms);
+    let timeout = step.policy.timeout_ms.or(step.defaults.timeout_ms);
     if let (Some((heartbeat, span)), Some(timeout)) = (step.policy.heartbeat, timeout)
         && heartbeat >= timeout
     {

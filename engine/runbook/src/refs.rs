@@ -5,8 +5,9 @@ use lifeboat_core::plugin::KindDescription;
 use lifeboat_core::template::{self, Reference};
 use serde_json::Value;
 
-use crate::diagnostic::{Report, Span};
-use crate::model::{LockDef, Places};
+use crate::diagnostic::Span;
+use crate::model::{Group, LockDef, Places};
+use crate::report::Report;
 use crate::resolve::Resolver;
 use crate::schema::find_output;
 
@@ -15,19 +16,21 @@ impl<'a> Resolver<'a> {
     pub(crate) fn lock_references(&mut self, lock: Option<&LockDef>, report: &mut Report) {
         let Some(LockDef::Name(name)) = lock else { return };
         let places = Places::from([(String::new(), name.span)]);
-        self.setting_references(&Value::String(name.text.clone()), &places, name.span, report);
+        self.setting_references(None, &Value::String(name.text.clone()), &places, name.span, report);
     }
 
     /// Settings are fixed when a run starts: they can hold inputs and the run's own facts, and no outputs.
     pub(crate) fn setting_references(
         &mut self,
+        known: Option<&[(Reference, Span)]>,
         value: &Value,
         places: &crate::model::Places,
         head: Span,
         report: &mut Report,
     ) {
-        let mut found = Vec::new();
-        crate::steps::walk(value, "", &mut |pointer, text| {
+        let mut found = known.unwrap_or_default().to_vec();
+        let texts = if known.is_some() { &Value::Null } else { value };
+        crate::steps::walk(texts, "", &mut |pointer, text| {
             let span = crate::steps::place_of(places, pointer).unwrap_or(head);
             match template::references(text) {
                 Ok(references) => found.extend(references.into_iter().map(|reference| (reference, span))),
@@ -78,6 +81,12 @@ impl<'a> Resolver<'a> {
                     .help("write {{steps.NAME.OUTPUT}} or {{inputs.NAME}}");
                 None
             }
+            ["item"] => {
+                report
+                    .error("LB0230", span, "there is no item here")
+                    .help("{{item}} is for steps with a for-each; give it to a child runbook as an input");
+                None
+            }
             _ => {
                 let root = path.first().copied().unwrap_or_default();
                 report
@@ -86,6 +95,21 @@ impl<'a> Resolver<'a> {
                 None
             }
         }
+    }
+
+    /// The group that a name stands for, or that it names an item of which there is not.
+    fn group<'n>(&self, name: &'n str) -> Option<(Group, &'n str)> {
+        if let Some(group) = self.runbook.groups.get(name) {
+            return Some((*group, name));
+        }
+        let (parent, _) = name.rsplit_once('/')?;
+        let each = self.runbook.groups.get(parent).is_some_and(|group| *group == Group::Each);
+        each.then_some((Group::Each, parent))
+    }
+
+    /// All that can be waited for.
+    pub(crate) fn step_names(&self) -> impl Iterator<Item = &str> {
+        self.steps.keys().copied().chain(self.runbook.groups.keys().map(String::as_str))
     }
 
     fn step_reference(
@@ -97,10 +121,12 @@ impl<'a> Resolver<'a> {
         report: &mut Report,
     ) -> Option<usize> {
         let Some(on) = self.steps.get(name).copied() else {
-            if !self.runbook.is_broken(name) {
+            if let Some((group, name)) = self.group(name) {
+                many(group, name, span, report);
+            } else if !self.runbook.is_broken(name) {
                 report
                     .error("LB0203", span, format!("there is no step '{name}'"))
-                    .did_you_mean(name, self.steps.keys().copied());
+                    .did_you_mean(name, self.step_names());
             }
             return None;
         };
@@ -155,4 +181,21 @@ impl<'a> Resolver<'a> {
         let plugin = &self.target(&lead?.text)?.plugin.text;
         self.catalog.get(plugin)?.description.kind(step.kind)
     }
+}
+
+/// A name that stands for several steps has no outputs.
+fn many(group: Group, name: &str, span: Span, report: &mut Report) {
+    let (what, help) = match group {
+        Group::Each => (
+            "one step for each item",
+            format!(
+                "refer to it from a for-each over the same list; to come after all of them, write after=\"{name}\""
+            ),
+        ),
+        Group::Run => (
+            "a child runbook",
+            format!("name a step of it: {{{{steps.{name}/STEP.OUTPUT}}}}; to come after it, write after=\"{name}\""),
+        ),
+    };
+    report.error("LB0232", span, format!("'{name}' stands for {what}, and has no outputs of its own")).help(help);
 }

@@ -7,8 +7,9 @@ use lifeboat_core::plugin::{Catalog, KindDescription};
 use lifeboat_core::template;
 use serde_json::Value;
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
 use crate::model::{Named, Runbook, StepDef};
+use crate::report::Report;
 use crate::schema::{Schemas, Subject, wrap_lists};
 
 /// What was found out about a step.
@@ -68,7 +69,14 @@ impl<'a> Resolver<'a> {
         for (index, target) in runbook.targets.iter().enumerate() {
             targets.entry(target.name.text.as_str()).or_insert(index);
         }
-        Self { runbook, catalog, steps, targets, used_targets: BTreeSet::new(), used_inputs: BTreeSet::new() }
+        Self {
+            runbook,
+            catalog,
+            steps,
+            targets,
+            used_targets: BTreeSet::new(),
+            used_inputs: runbook.used_inputs.clone(),
+        }
     }
 
     pub(crate) fn resolve(mut self, report: &mut Report) -> Vec<Resolved> {
@@ -76,6 +84,9 @@ impl<'a> Resolver<'a> {
         self.check_targets(&mut schemas, report);
         let steps: Vec<Resolved> =
             (0..self.runbook.steps.len()).filter_map(|index| self.step(index, &mut schemas, report)).collect();
+        for (reference, span) in &self.runbook.loose {
+            self.reference(None, reference, *span, report);
+        }
         self.unused(report);
         steps
     }
@@ -94,7 +105,7 @@ impl<'a> Resolver<'a> {
             let (value, places, head) = (&target.settings, &target.places, target.head);
             self.lock_references(target.lock.as_ref(), report);
             schemas.check(&Subject { plugin, part: "settings", schema, value, places, head }, report);
-            self.setting_references(value, places, head, report);
+            self.setting_references(target.references.as_deref(), value, places, head, report);
         }
         for change in &self.runbook.overrides {
             let name = &change.target;
@@ -106,7 +117,13 @@ impl<'a> Resolver<'a> {
                 }
                 continue;
             };
-            self.setting_references(&change.settings, &change.places, change.head, report);
+            self.setting_references(
+                change.references.as_deref(),
+                &change.settings,
+                &change.places,
+                change.head,
+                report,
+            );
             self.lock_references(change.lock.as_ref(), report);
             let plugin = target.plugin.text.as_str();
             let Some(known) = self.catalog.get(plugin) else { continue };
@@ -157,7 +174,7 @@ impl<'a> Resolver<'a> {
                 None => {
                     report
                         .error("LB0214", name.span, format!("there is no step '{}' to come after", name.text))
-                        .did_you_mean(&name.text, self.steps.keys().copied());
+                        .did_you_mean(&name.text, self.step_names());
                 }
             }
         }
@@ -329,7 +346,8 @@ impl<'a> Resolver<'a> {
             return;
         }
         for target in &self.runbook.targets {
-            if !self.used_targets.contains(&target.name.text) && self.runbook.broken.is_empty() {
+            let here = report.file_number(target.name.span.offset) == 0;
+            if here && !self.used_targets.contains(&target.name.text) && self.runbook.broken.is_empty() {
                 report
                     .warn("LB0217", target.name.span, format!("no step uses target '{}'", target.name.text))
                     .help("remove it, or use it");
@@ -337,7 +355,9 @@ impl<'a> Resolver<'a> {
         }
         for input in &self.runbook.inputs {
             // A required input that no step reads is still asked for and recorded: a reason, a ticket.
-            if !self.used_inputs.contains(&input.name.text) && !input.required && self.runbook.broken.is_empty() {
+            let here = report.file_number(input.name.span.offset) == 0;
+            if here && !self.used_inputs.contains(&input.name.text) && !input.required && self.runbook.broken.is_empty()
+            {
                 report
                     .warn("LB0218", input.name.span, format!("nothing refers to input '{}'", input.name.text))
                     .help("remove it, refer to it as {{inputs.NAME}}, or make it required to have it recorded");

@@ -5,13 +5,14 @@ use lifeboat_core::plan::{Approval, InDoubt, Mode, Retry, StepKind, Waiver};
 use lifeboat_core::template;
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
 use crate::fields::{Fields, at_most_args, declared_name, duration, no_block, no_props, number, string};
 use crate::model::{Named, Places, PolicyDef, Runbook, StepDef, UndoDef};
-use crate::read::{later, mode_word};
+use crate::read::mode_word;
+use crate::report::Report;
 use crate::syntax::Node;
 use crate::values::{DURATION_HELP, escape, node_to_json, nodes_into, to_json, twice};
-use crate::when;
+use crate::{each, when};
 
 /// The rules that an author may waive, in writing.
 pub(crate) const WAIVABLE: [&str; 3] = ["LB0301", "LB0302", "LB0311"];
@@ -60,6 +61,10 @@ pub(crate) fn read(node: &Node, kind: StepKind, runbook: &mut Runbook, report: &
         wait_ms,
         head: node.head,
         references: Vec::new(),
+        each: each::read(&mut fields, report),
+        defaults: PolicyDef::default(),
+        fan: None,
+        foreign: false,
     };
     if kind == StepKind::Approve {
         step.approval = Some(approval(node, &mut fields, report));
@@ -78,12 +83,6 @@ pub(crate) fn read(node: &Node, kind: StepKind, runbook: &mut Runbook, report: &
         report
             .error("LB0110", field.span, "a step has no lock of its own")
             .help("the targets that it writes to are locked; name the lock there: target \"NAME\" { lock \"...\" }");
-    }
-    for name in ["concurrency", "for-each"] {
-        for field in fields.all(name) {
-            let stand_in = Node { name: name.to_owned(), name_span: field.span, ..Node::default() };
-            later(&stand_in, report);
-        }
     }
     arguments(&mut step, fields, report);
     collect_references(&mut step, report);
@@ -134,7 +133,7 @@ fn read_roles(
     found
 }
 
-fn after(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Named> {
+pub(crate) fn after(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Named> {
     let mut names = Vec::new();
     for field in fields.all("after") {
         if let Some(node) = field.node {
@@ -149,7 +148,7 @@ fn after(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Named> {
     names
 }
 
-fn modes(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Mode> {
+pub(crate) fn modes(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Mode> {
     let mut kept: Vec<Mode> = Mode::ALL.to_vec();
     for (name, keep) in [("only", true), ("except", false)] {
         for field in fields.all(name) {
@@ -289,8 +288,8 @@ fn retry(fields: &mut Fields<'_>, report: &mut Report) -> Option<Retry> {
 fn arguments(step: &mut StepDef, fields: Fields<'_>, report: &mut Report) {
     if !step.kind.by_plugin() {
         let known: &[&str] = match step.kind {
-            StepKind::Approve => &["role", "quorum", "timeout", "after", "only", "except", "when"],
-            _ => &["for", "after", "only", "except", "when"],
+            StepKind::Approve => &["role", "quorum", "timeout", "after", "only", "except", "when", "for-each"],
+            _ => &["for", "after", "only", "except", "when", "for-each"],
         };
         fields.refuse_rest(known, report);
         return;

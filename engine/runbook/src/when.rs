@@ -5,9 +5,9 @@ use lifeboat_core::plan::{Condition, Test};
 use lifeboat_core::template;
 use serde_json::Value;
 
-use crate::diagnostic::Report;
 use crate::fields::{Field, Fields, at_most_args, no_block, string};
 use crate::model::WhenDef;
+use crate::report::Report;
 use crate::syntax::Prop;
 use crate::values::to_json;
 
