@@ -22,8 +22,8 @@ const STAND_IN: &str = "item";
 pub(crate) struct List {
     /// `None`: no run has given them yet.
     pub(crate) items: Option<Vec<String>>,
-    /// Whether there are items without a run giving them.
-    pub(crate) has_default: bool,
+    /// An item that is there without a run giving it.
+    pub(crate) example: Option<String>,
 }
 
 /// What holds for all that is spread out below a runbook.
@@ -67,8 +67,8 @@ pub(crate) fn expand(
     let lists = root.inputs.iter().filter(|input| input.kind == InputType::List).map(|input| {
         let known = values.get(&input.name.text).and_then(Value::as_array);
         let items = known.map(|items| items.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-        let has_default = input.default.as_ref().and_then(Value::as_array).is_some_and(|items| !items.is_empty());
-        (input.name.text.clone(), List { items, has_default })
+        let default = input.default.as_ref().and_then(|default| default.get(0)?.as_str());
+        (input.name.text.clone(), List { items, example: default.map(str::to_owned) })
     });
     let below = Below { lists: lists.collect(), modes: Mode::ALL.to_vec(), ..Below::default() };
     expander.runbook(root, String::new(), None, &below, report);
@@ -161,7 +161,11 @@ impl Expander<'_> {
 
     /// The items of a for-each. The second value: they stand for none.
     fn items(&mut self, each: &EachDef, scope: &Scope, below: &Below, report: &mut Report) -> (Vec<Item>, bool) {
-        let stand_in = || vec![Item { name: STAND_IN.to_owned(), text: STAND_IN.to_owned() }];
+        let example = match &each.list {
+            EachList::Input(name) => below.lists.get(name).and_then(|list| list.example.as_deref()),
+            _ => None,
+        };
+        let stand_in = || vec![Item { name: STAND_IN.to_owned(), text: example.unwrap_or(STAND_IN).to_owned() }];
         let items = match &each.list {
             EachList::Items(items) => Some(items.clone()),
             EachList::Unknown => None,
@@ -231,8 +235,9 @@ impl Expander<'_> {
         };
         let (items, none) = self.items(each, scope, below, report);
         let role = step.roles.values().find(|name| name.text.contains("{{item}}"));
+        self.flat.targets_by_item |= role.is_some();
         if let (Some(role), EachList::Input(name)) = (role, &each.list)
-            && below.lists.get(name).is_some_and(|list| !list.has_default)
+            && below.lists.get(name).is_some_and(|list| list.example.is_none())
         {
             report
                 .error("LB0234", role.span, "which targets these are is not known before a run")
@@ -268,6 +273,9 @@ impl Expander<'_> {
     }
 
     fn run(&mut self, run: &RunDef, scope: &Scope, below: &Below, report: &mut Report) {
+        if self.full {
+            return;
+        }
         let name = scope.name(&run.id.text);
         let Some(child) = run.child.and_then(|child| self.children.get(child)) else {
             // What is wrong with the file was said.

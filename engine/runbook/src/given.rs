@@ -167,7 +167,7 @@ impl Expander<'_> {
             let items = value.as_ref().and_then(Value::as_array);
             let items: Option<Vec<String>> =
                 items.map(|items| items.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-            List { has_default: items.as_ref().is_some_and(|items| !items.is_empty()), items }
+            List { example: items.as_ref().and_then(|items| items.first().cloned()), items }
         });
         if let Some(Value::String(text)) = &value
             && is_plain(text)

@@ -287,6 +287,8 @@ pub struct Runbook {
     pub(crate) incomplete: bool,
     /// Names that stand for several steps.
     pub(crate) groups: BTreeMap<String, Group>,
+    /// A step names its target by an item: which targets are used depends on what a run gives.
+    pub(crate) targets_by_item: bool,
     /// Inputs that are used by more than references.
     pub(crate) used_inputs: BTreeSet<String>,
     /// References that are no part of a step: what child runbooks are given.

@@ -345,7 +345,7 @@ impl<'a> Resolver<'a> {
         if report.has_errors() {
             return;
         }
-        for target in &self.runbook.targets {
+        for target in self.runbook.targets.iter().filter(|_| !self.runbook.targets_by_item) {
             let here = report.file_number(target.name.span.offset) == 0;
             if here && !self.used_targets.contains(&target.name.text) && self.runbook.broken.is_empty() {
                 report
