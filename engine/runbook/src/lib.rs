@@ -16,6 +16,7 @@ use lifeboat_core::plugin::Catalog;
 
 mod compile;
 mod diagnostic;
+mod drill;
 mod each;
 mod expand;
 mod explain;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use lifeboat_core::plan::{Effect, InDoubt, Mode, StepKind};
 
+use crate::drill::Drill;
 use crate::model::{Runbook, StepDef};
 use crate::report::Report;
-use crate::resolve::{Resolved, merged};
+use crate::resolve::Resolved;
 use crate::when::covers;
 
 /// The graph of one mode, by index of step.
@@ -151,6 +152,7 @@ pub(crate) fn check(
         return;
     }
     let approved = approved(runbook, graph, &order);
+    let drill = Drill::new(runbook);
     for (index, (step, found)) in runbook.steps.iter().zip(resolved).enumerate() {
         if graph.included.get(index) != Some(&true) {
             continue;
@@ -170,7 +172,7 @@ pub(crate) fn check(
                 .help("verify it first and restore {{steps.VERIFY.snapshot}}, or waive \"LB0302\" reason=\"...\"");
         }
         if graph.mode == Mode::Drill {
-            drill(runbook, step, found, report);
+            drill.check(step, found, report);
         }
         policies(step, index, found, used, report);
     }
@@ -306,79 +308,4 @@ fn policies(
             .error("LB0311", span, format!("step '{}' cannot be undone, and would be done twice", step.id.text))
             .help("write in-doubt=\"ask\", or waive \"LB0311\" reason=\"why a second time does no harm\"");
     }
-}
-
-/// A drill writes to nothing that production uses.
-fn drill(runbook: &Runbook, step: &StepDef, found: &Resolved, report: &mut Report) {
-    let role = match step.kind {
-        StepKind::Restore => "into",
-        StepKind::Switch => "target",
-        _ => return,
-    };
-    if found.effect == Effect::Read {
-        return;
-    }
-    let Some(written) = step.roles.get(role) else { return };
-    let Some(target) = runbook.targets.iter().find(|target| target.name.text == written.text) else { return };
-    let change =
-        runbook.overrides.iter().find(|change| change.mode == Mode::Drill && change.target.text == written.text);
-    let settings = change.map_or_else(|| target.settings.clone(), |change| merged(&target.settings, &change.settings));
-    for other in runbook.targets.iter().filter(|other| other.plugin.text == target.plugin.text) {
-        if !in_production(runbook, &other.name.text) {
-            continue;
-        }
-        let same = other.settings == settings;
-        let nested = nested_roots(&other.settings, &settings);
-        if !same && nested.is_none() {
-            continue;
-        }
-        let what = match nested {
-            Some((drill, production)) if !same => format!("{drill} and {production} are one inside the other"),
-            _ => "its settings are the same".to_owned(),
-        };
-        let message = format!("in a drill, step '{}' would write to production: '{}'", step.id.text, other.name.text);
-        report
-            .error("LB0306", written.span, message)
-            .label(change.map_or(other.head, |change| change.head), what)
-            .help(format!(
-                "give drills a place of their own: mode \"drill\" {{ target \"{}\" {{ ... }} }}",
-                written.text
-            ));
-        return;
-    }
-}
-
-/// Whether a step outside of drills uses that target.
-fn in_production(runbook: &Runbook, target: &str) -> bool {
-    let modes = runbook.modes();
-    runbook.steps.iter().any(|step| {
-        step.roles.values().any(|name| name.text == target)
-            && step.modes.iter().any(|mode| *mode != Mode::Drill && modes.contains(mode))
-    })
-}
-
-/// Two paths of the same setting of which one is inside the other, as written.
-fn nested_roots(production: &serde_json::Value, drill: &serde_json::Value) -> Option<(String, String)> {
-    let (production, drill) = (production.as_object()?, drill.as_object()?);
-    drill.iter().find_map(|(name, value)| {
-        let (ours, theirs) = (value.as_str()?, production.get(name)?.as_str()?);
-        let is_path = name == "root" || (ours.starts_with('/') && theirs.starts_with('/'));
-        (is_path && is_nested(ours, theirs)).then(|| (ours.to_owned(), theirs.to_owned()))
-    })
-}
-
-fn is_nested(a: &str, b: &str) -> bool {
-    let parts = |path: &str| {
-        let mut parts: Vec<String> = Vec::new();
-        for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-            if part == ".." {
-                parts.pop();
-            } else {
-                parts.push(part.to_owned());
-            }
-        }
-        parts
-    };
-    let (a, b) = (parts(a), parts(b));
-    a.iter().zip(&b).all(|(a, b)| a == b)
 }
