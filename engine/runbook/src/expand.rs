@@ -4,16 +4,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use lifeboat_core::limits::{FAN_OUT_MAX, FILE_DEPTH_MAX, PARALLEL_PER_RUN_DEFAULT, STEPS_PER_PLAN_MAX};
+use lifeboat_core::limits::{
+    EVENT_BYTES_MAX, FAN_OUT_MAX, FILE_DEPTH_MAX, PARALLEL_PER_RUN_DEFAULT, STEPS_PER_PLAN_MAX,
+};
 use lifeboat_core::plan::{Fan, Mode};
 use serde_json::Value;
 
 use crate::diagnostic::Span;
 use crate::each::{EachDef, EachList, Item, is_plain, named};
-use crate::fill::{At, Filled, Scope};
+use crate::fill::{At, Budget, Filled, Scope};
 use crate::model::{Group, InputType, LockDef, Named, RunDef, Runbook, StepDef, WhenDef};
 use crate::report::Report;
 
+/// What a part of a plan takes besides its texts.
+const PART_BYTES: usize = 256;
 /// The stand-in for an item where the list has no value yet.
 const STAND_IN: &str = "item";
 
@@ -48,6 +52,7 @@ pub(crate) struct Expander<'a> {
     /// By group: the steps after which it is complete.
     last: HashMap<String, Vec<String>>,
     full: bool,
+    budget: Budget,
 }
 
 /// The runbook with all its steps; `None` where it has them already.
@@ -63,7 +68,15 @@ pub(crate) fn expand(
         return None;
     }
     let flat = Runbook { steps: Vec::new(), runs: Vec::new(), ..root.clone() };
-    let mut expander = Expander { children, modes, checking, flat, last: HashMap::new(), full: false };
+    let mut expander = Expander {
+        children,
+        modes,
+        checking,
+        flat,
+        last: HashMap::new(),
+        full: false,
+        budget: Budget::new(EVENT_BYTES_MAX),
+    };
     let lists = root.inputs.iter().filter(|input| input.kind == InputType::List).map(|input| {
         let known = values.get(&input.name.text).and_then(Value::as_array);
         let items = known.map(|items| items.iter().filter_map(Value::as_str).map(str::to_owned).collect());
@@ -88,7 +101,7 @@ impl Expander<'_> {
         let steps = runbook.steps.iter().map(|step| (&step.id, &step.each));
         let fans = steps.chain(runbook.runs.iter().map(|run| (&run.id, &run.each)));
         let fans = fans.filter_map(|(id, each)| Some((id.text.clone(), each.as_ref()?.list.clone()))).collect();
-        let scope = Scope { prefix, inputs, fans };
+        let scope = Scope { prefix, inputs, fans, budget: self.budget.clone() };
         if below.depth > 0 {
             self.targets(runbook, &scope);
         }
@@ -106,6 +119,7 @@ impl Expander<'_> {
             self.run(run, &scope, below, report);
         }
         self.spread_after(start);
+        self.is_spent(runbook.head, report);
     }
 
     /// A name in `after` that stands for several steps becomes their names.
@@ -120,7 +134,10 @@ impl Expander<'_> {
             let mut all = Vec::new();
             for name in std::mem::take(&mut step.after) {
                 match self.last.get(&name.text) {
-                    Some(last) => all.extend(last.iter().map(|text| Named { text: text.clone(), span: name.span })),
+                    Some(last) if self.budget.take(last.iter().map(|text| text.len() + 8).sum()) => {
+                        all.extend(last.iter().map(|text| Named { text: text.clone(), span: name.span }));
+                    }
+                    Some(_) => {}
                     None => all.push(name),
                 }
             }
@@ -141,6 +158,7 @@ impl Expander<'_> {
             made.name.text = scope.name(&target.name.text);
             let mut found = Vec::new();
             made.settings = scope.value(&target.settings, "", (&target.places, target.head), None, &mut found);
+            self.budget.take(weight(&made.settings));
             made.references = Some(found);
             made.lock = lock(&target.lock);
             self.flat.targets.push(made);
@@ -150,6 +168,7 @@ impl Expander<'_> {
             made.target.text = scope.name(&change.target.text);
             let mut found = Vec::new();
             made.settings = scope.value(&change.settings, "", (&change.places, change.head), None, &mut found);
+            self.budget.take(weight(&made.settings));
             made.references = Some(found);
             made.lock = lock(&change.lock);
             self.flat.overrides.push(made);
@@ -262,18 +281,33 @@ impl Expander<'_> {
     }
 
     fn push(&mut self, step: StepDef, span: Span, report: &mut Report) {
-        if self.flat.steps.len() < STEPS_PER_PLAN_MAX {
-            self.flat.steps.push(step);
-        } else if !self.full {
+        self.budget.take(weight(&step.args) + step.when.iter().map(|when| when.text.text.len()).sum::<usize>());
+        if self.full {
+            return;
+        }
+        if self.flat.steps.len() >= STEPS_PER_PLAN_MAX {
             self.full = true;
             report
                 .error("LB0127", span, format!("with this, the plan has more than {STEPS_PER_PLAN_MAX} steps"))
                 .help("split it into several runbooks");
+        } else if !self.is_spent(span, report) {
+            self.flat.steps.push(step);
         }
     }
 
+    /// Whether the plan is as large as it may be.
+    fn is_spent(&mut self, span: Span, report: &mut Report) -> bool {
+        if self.budget.is_spent() && !self.full {
+            self.full = true;
+            report
+                .error("LB0235", span, format!("with this, the plan has more than {EVENT_BYTES_MAX} bytes"))
+                .help("give child runbooks shorter texts, or split it into several runbooks");
+        }
+        self.full
+    }
+
     fn run(&mut self, run: &RunDef, scope: &Scope, below: &Below, report: &mut Report) {
-        if self.full {
+        if self.is_spent(run.head, report) {
             return;
         }
         let name = scope.name(&run.id.text);
@@ -358,6 +392,8 @@ impl Expander<'_> {
             (name, filled)
         });
         let inputs: HashMap<String, Filled> = inputs.collect();
+        // A child has a size of its own, so that children without any step have an end, too.
+        self.budget.take(PART_BYTES * (1 + child.inputs.len()));
         let start = self.flat.steps.len();
         self.runbook(child, prefix, Some(inputs), &own, report);
         let first: Vec<Named> =
@@ -422,4 +458,15 @@ fn one(step: &StepDef, scope: &Scope, below: &Below, at: Option<At<'_>>) -> Step
     made.fan.clone_from(&below.fan);
     made.foreign = below.depth > 0 || below.modes.is_empty();
     made
+}
+
+/// About how many bytes a value takes.
+fn weight(value: &Value) -> usize {
+    PART_BYTES
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(weight).sum(),
+            Value::Object(map) => map.iter().map(|(key, item)| key.len() + weight(item)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
 }

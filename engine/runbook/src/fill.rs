@@ -1,7 +1,9 @@
 //! Texts of steps that are spread out: the item of a for-each and the inputs of a child runbook are put in, and the
 //! names of steps become those that they have in the plan.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use lifeboat_core::template::{self, Reference};
 use serde_json::Value;
@@ -19,6 +21,30 @@ pub(crate) struct Filled {
     pub(crate) references: Vec<(Reference, Span)>,
 }
 
+/// What a reference takes besides its text.
+const REFERENCE_BYTES: usize = 128;
+
+/// What may still be put into a plan, in bytes, about. A small text can ask for more than any machine has: children of
+/// children, each given a text that repeats what its parent was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget(Rc<Cell<usize>>);
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Rc::new(Cell::new(bytes)))
+    }
+
+    /// Takes that much. Where there is less, nothing is left.
+    pub(crate) fn take(&self, bytes: usize) -> bool {
+        self.0.set(self.0.get().saturating_sub(bytes));
+        !self.is_spent()
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+}
+
 /// What names mean in one runbook, as it is spread out.
 pub(crate) struct Scope {
     /// What stands before the names of its steps and targets: empty, or the way to it with a `/` at the end.
@@ -27,6 +53,7 @@ pub(crate) struct Scope {
     pub(crate) inputs: Option<HashMap<String, Filled>>,
     /// Its steps and child runbooks with a for-each, with their lists.
     pub(crate) fans: HashMap<String, EachList>,
+    pub(crate) budget: Budget,
 }
 
 /// The item that a step is made for.
@@ -54,7 +81,12 @@ impl Scope {
         for found in template::references(text).unwrap_or_default() {
             filled.text.push_str(text.get(from..found.range.start).unwrap_or_default());
             from = found.range.end;
+            let before = (filled.text.len(), filled.references.len());
             self.one(found.path, span, at, &mut filled);
+            let more = filled.references.len() - before.1;
+            if !self.budget.take(filled.text.len() - before.0 + more * REFERENCE_BYTES) {
+                break;
+            }
         }
         filled.text.push_str(text.get(from..).unwrap_or_default());
         filled

@@ -269,6 +269,37 @@ fn depth_and_number_of_files_and_steps_have_limits() {
 }
 
 #[test]
+fn small_texts_make_no_plan_without_end() {
+    let level = |next: &str, inside: &str| format!("runbook \"r\" {{ input \"a\" required=#true; {inside} }}{next}");
+    let codes = |inside: &dyn Fn(usize) -> String, first: &str| {
+        let mut all = BTreeMap::new();
+        for at in 1..=12 {
+            all.insert(format!("f{at}.kdl"), level("\n", &inside(at)));
+        }
+        let found = check_with(&source("x.kdl", first), &Files(all), &catalog()).diagnostics;
+        let mut codes: Vec<_> = found.iter().map(|one| one.code).collect();
+        codes.dedup();
+        codes
+    };
+    let first = "runbook \"x\" { run \"r\" runbook=\"f1.kdl\" { input \"a\" \"{{run.id}}\" } }";
+    // A text that is ten times as long on each level.
+    let longer = "{{inputs.a}}".repeat(10);
+    let text = |at: usize| {
+        match at {
+        12 => "target \"t\" plugin=\"fs\" { root \"/t\" }; validate \"v\" target=\"t\" { expect \"file\" path=\"{{inputs.a}}\" }".to_owned(),
+        _ => format!("run \"r\" runbook=\"f{}.kdl\" {{ input \"a\" \"{longer}\" }}", at + 1),
+    }
+    };
+    assert_eq!(codes(&text, first), ["LB0235"]);
+    // Ten children on each level, and no step at all.
+    let empty = |at: usize| match at {
+        12 => String::new(),
+        _ => (0..10).map(|n| format!("run \"r{n}\" runbook=\"f{}.kdl\" {{ input \"a\" \"x\" }}; ", at + 1)).collect(),
+    };
+    assert_eq!(codes(&empty, first), ["LB0126", "LB0235"]);
+}
+
+#[test]
 fn a_text_alone_has_no_other_files() {
     let (_, found) = check(&source("x.kdl", "runbook \"x\" { include \"y.kdl\"; wait \"5s\" }"), &catalog());
     assert_eq!(found.iter().map(|one| one.code).collect::<Vec<_>>(), ["LB0140"]);
