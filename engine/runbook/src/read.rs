@@ -31,9 +31,13 @@ pub(crate) fn runbook(parsed: Parsed, base: usize, report: &mut Report) -> Optio
             .help("move it to a file of its own");
     }
     for node in parsed.nodes.iter().filter(|node| node.name != "runbook") {
-        report
-            .error("LB0109", node.name_span, format!("'{}' means nothing outside of a runbook", node.name))
-            .did_you_mean(&node.name, ["runbook"]);
+        let diagnostic =
+            report.error("LB0109", node.name_span, format!("'{}' means nothing outside of a runbook", node.name));
+        if crate::diagnostic::closest(&node.name, ["runbook"]).is_some() {
+            diagnostic.did_you_mean(&node.name, ["runbook"]);
+        } else {
+            diagnostic.help("put it into runbook \"NAME\" { }; a part for include is checked with what includes it");
+        }
     }
     let Some(node) = first else {
         if !report.has_errors() {
