@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lifeboat_core::{Error, limits};
-use lifeboat_runbook::SourceFile;
+use lifeboat_runbook::{SourceFile, SourceFiles};
 
 fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
     Error::new("LB0901", format!("'{}' cannot be read", path.display())).with("cause", cause)
@@ -25,6 +25,24 @@ pub fn read_source(path: &Path) -> Result<SourceFile, Error> {
         let message = first.map_or_else(|| "it is not text".to_owned(), |found| found.message);
         Error::new("LB0901", format!("'{}' cannot be read", path.display())).with("cause", message)
     })
+}
+
+/// The files that runbooks include and run, from the disk.
+pub struct Disk;
+
+impl SourceFiles for Disk {
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        let path = Path::new(name);
+        let said = |cause: std::io::Error| cause.to_string();
+        let about = std::fs::metadata(path).map_err(said)?;
+        if about.is_dir() {
+            return Err("it is a folder".to_owned());
+        }
+        if usize::try_from(about.len()).map_or(true, |length| length > limits::RUNBOOK_BYTES_MAX) {
+            return Err(format!("it has {} bytes, and at most {} are read", about.len(), limits::RUNBOOK_BYTES_MAX));
+        }
+        std::fs::read(path).map_err(said)
+    }
 }
 
 /// The files with that ending in a folder and below it, in the order of their names.

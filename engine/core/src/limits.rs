@@ -4,6 +4,12 @@
 pub const STEPS_PER_PLAN_MAX: usize = 100_000;
 /// Bytes of one runbook's text. A person reviews it; a megabyte is a mistake.
 pub const RUNBOOK_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Files of one runbook: itself, what it includes, its child runbooks and theirs. More is no runbook that a person reads.
+pub const FILES_PER_RUNBOOK_MAX: usize = 256;
+/// How deep files may name each other by `run` and `include`. Reading is recursive, and deeper nesting is nobody's wish.
+pub const FILE_DEPTH_MAX: usize = 16;
+/// Items of one `for-each`. Each is a step, or a whole child runbook, of a plan that a person approves.
+pub const FAN_OUT_MAX: usize = 1_000;
 /// Depth of nesting in a KDL document: the parser is recursive, and a file of brackets must not overflow its stack.
 pub const KDL_DEPTH_MAX: usize = 64;
 /// Diagnostics reported for one file. More help nobody, and an adversarial file could produce millions.

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_core::limits::{PARALLEL_PER_RUN_DEFAULT, STEP_TIMEOUT_DEFAULT_MS};
 use lifeboat_core::plan::{
-    Effect, InDoubt, Mode, OnFailure, PLAN_FORMAT, Plan, PluginPin, Policy, Step, StepKind, Target,
+    Effect, InDoubt, Mode, OnFailure, PLAN_FORMAT, Plan, PluginPin, Policy, Step, StepKind, Target, UndoPolicy,
 };
 use lifeboat_core::plugin::Catalog;
 use lifeboat_core::{Digest, StepId};
 use serde_json::{Value, json};
 
-use crate::diagnostic::Report;
-use crate::model::{Runbook, StepDef};
+use crate::locks;
+use crate::model::{LockDef, Runbook, StepDef, WhenDef};
 use crate::modes::Graph;
 use crate::read::typed_input;
+use crate::report::Report;
 use crate::resolve::{Resolved, merged};
 use crate::schema::wrap_lists;
 
@@ -53,6 +54,13 @@ pub(crate) fn inputs(
     values
 }
 
+/// Adds the inputs of child runbooks that have a value: they were checked when they were given.
+pub(crate) fn inner_inputs(runbook: &Runbook, values: &mut BTreeMap<String, Value>) {
+    for input in runbook.inputs.iter().filter(|input| input.name.text.contains('/')) {
+        values.extend(input.default.clone().map(|value| (input.name.text.clone(), value)));
+    }
+}
+
 /// The plan of one mode. Everything was checked before.
 pub(crate) fn plan(
     runbook: &Runbook,
@@ -60,24 +68,30 @@ pub(crate) fn plan(
     graph: &Graph,
     catalog: &Catalog,
     inputs: BTreeMap<String, Value>,
+    source: Digest,
     report: &Report,
 ) -> Plan {
     let mut steps = Vec::new();
     let mut used: BTreeSet<&str> = BTreeSet::new();
+    let mut written: BTreeSet<&str> = BTreeSet::new();
     for (index, (step, found)) in runbook.steps.iter().zip(resolved).enumerate() {
         if graph.included.get(index) != Some(&true) {
             continue;
         }
         used.extend(found.targets.iter().map(|target| target.target.as_str()));
+        written.extend(locks::written(step.kind, found));
         let after = graph.before.get(index).into_iter().flatten();
         let after = after.filter_map(|on| runbook.steps.get(*on)).map(|on| StepId(on.id.text.clone())).collect();
-        steps.push(one_step(runbook, step, found, after, catalog, report));
+        steps.push(one_step(step, found, after, catalog, report));
     }
     let targets: BTreeMap<String, Target> = runbook
         .targets
         .iter()
         .filter(|target| used.contains(target.name.text.as_str()))
-        .map(|target| (target.name.text.clone(), one_target(runbook, target, graph.mode)))
+        .map(|target| {
+            let is_written = written.contains(target.name.text.as_str());
+            (target.name.text.clone(), one_target(runbook, target, graph.mode, is_written, &inputs))
+        })
         .collect();
     let plugins = targets.values().map(|target| &target.plugin).chain(steps.iter().filter_map(|s| s.plugin.as_ref()));
     let plugins = plugins
@@ -99,11 +113,17 @@ pub(crate) fn plan(
         steps,
         on_failure: OnFailure { compensate: runbook.compensate_on_failure },
         max_parallel: runbook.max_parallel.unwrap_or(PARALLEL_PER_RUN_DEFAULT),
-        source: Digest::of(report.text().as_bytes()),
+        source,
     }
 }
 
-fn one_target(runbook: &Runbook, target: &crate::model::TargetDef, mode: Mode) -> Target {
+fn one_target(
+    runbook: &Runbook,
+    target: &crate::model::TargetDef,
+    mode: Mode,
+    is_written: bool,
+    inputs: &BTreeMap<String, Value>,
+) -> Target {
     let mut made = Target {
         name: target.name.text.clone(),
         plugin: target.plugin.text.clone(),
@@ -112,30 +132,33 @@ fn one_target(runbook: &Runbook, target: &crate::model::TargetDef, mode: Mode) -
         secrets: target.secrets.clone(),
         lock: None,
     };
-    let changes = runbook.overrides.iter().filter(|change| change.mode == mode && change.target.text == made.name);
-    for change in changes {
+    let mut said = target.lock.as_ref();
+    for change in
+        runbook.overrides.iter().filter(|change| change.mode == mode && change.target.text == target.name.text)
+    {
+        // A name stands for a place: a mode that uses another place does not hold the lock of the first one.
+        let moved = change.settings.as_object().is_some_and(|settings| !settings.is_empty());
+        said = change.lock.as_ref().or(said.filter(|said| !moved || **said == LockDef::Off));
         made.settings = merged(&made.settings, &change.settings);
         made.secrets.extend(change.secrets.clone());
         if change.site.is_some() {
             made.site.clone_from(&change.site);
         }
     }
+    if is_written {
+        made.lock = locks::name(said, &made, inputs);
+    }
     made
 }
 
-fn one_step(
-    runbook: &Runbook,
-    step: &StepDef,
-    found: &Resolved,
-    after: BTreeSet<StepId>,
-    catalog: &Catalog,
-    report: &Report,
-) -> Step {
+fn one_step(step: &StepDef, found: &Resolved, after: BTreeSet<StepId>, catalog: &Catalog, report: &Report) -> Step {
     let kind = found.plugin.as_ref().and_then(|name| catalog.get(name)?.description.kind(step.kind));
     let mut args = if step.args.is_null() { json!({}) } else { step.args.clone() };
     if let Some(kind) = kind {
         wrap_lists(&mut args, &kind.args);
     }
+    let policy = policy(step, found);
+    let undo = undo(step, &policy);
     Step {
         id: StepId(step.id.text.clone()),
         kind: step.kind,
@@ -144,13 +167,13 @@ fn one_step(
         targets: found.targets.clone(),
         args,
         after,
-        policy: policy(runbook, step, found),
+        policy,
         compensate: step
             .compensate
             .map_or(found.can_compensate && found.effect == Effect::Compensatable, |(compensate, _)| compensate),
-        undo: None,
-        when: Vec::new(),
-        fan: None,
+        undo,
+        when: step.when.iter().map(WhenDef::condition).collect(),
+        fan: step.fan.clone(),
         estimate_ms: step.estimate_ms,
         capabilities: found.capabilities.clone(),
         approval: step.approval.clone(),
@@ -160,8 +183,17 @@ fn one_step(
     }
 }
 
-fn policy(runbook: &Runbook, step: &StepDef, found: &Resolved) -> Policy {
-    let (own, defaults) = (&step.policy, &runbook.defaults);
+/// What a block of `compensate` says; what it leaves out is as for the step itself.
+fn undo(step: &StepDef, policy: &Policy) -> Option<UndoPolicy> {
+    let undo = step.undo.as_ref()?;
+    Some(UndoPolicy {
+        timeout_ms: undo.timeout_ms.unwrap_or(policy.timeout_ms),
+        retry: undo.retry.clone().unwrap_or_else(|| policy.retry.clone()),
+    })
+}
+
+fn policy(step: &StepDef, found: &Resolved) -> Policy {
+    let (own, defaults) = (&step.policy, &step.defaults);
     let natural = match step.kind {
         StepKind::Approve | StepKind::Wait => InDoubt::Rerun,
         _ if found.can_probe => InDoubt::Probe,

@@ -1,10 +1,8 @@
-//! What is wrong with a file, and where: collected in one pass, rendered by miette, serialised for scripts.
+//! What is wrong with a file, and where: rendered by miette, serialised for scripts.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use lifeboat_core::limits::DIAGNOSTICS_MAX;
 use miette::{LabeledSpan, NamedSource, SourceCode};
 use serde::{Serialize, Serializer};
 
@@ -60,7 +58,7 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// What is said at the place itself, and other places that have to do with it.
     pub labels: Vec<(Span, String)>,
-    source: Arc<NamedSource<String>>,
+    pub(crate) source: Arc<NamedSource<String>>,
 }
 
 impl Diagnostic {
@@ -164,116 +162,5 @@ impl Serialize for Diagnostic {
         fields.serialize_field("column", &self.column)?;
         fields.serialize_field("help", &self.help)?;
         fields.end()
-    }
-}
-
-/// Collects the mistakes of one file.
-pub(crate) struct Report {
-    file: String,
-    source: Arc<NamedSource<String>>,
-    line_starts: Vec<usize>,
-    found: Vec<Diagnostic>,
-    seen: BTreeSet<(&'static str, Span)>,
-    beyond: usize,
-    /// Takes what is said about a mistake that is not reported.
-    scratch: Option<Diagnostic>,
-}
-
-impl Report {
-    pub(crate) fn new(file: &str, text: &str) -> Self {
-        let starts = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self {
-            file: file.to_owned(),
-            source: Arc::new(NamedSource::new(file, text.to_owned())),
-            line_starts: std::iter::once(0).chain(starts).collect(),
-            found: Vec::new(),
-            seen: BTreeSet::new(),
-            beyond: 0,
-            scratch: None,
-        }
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        self.source.inner()
-    }
-
-    pub(crate) fn line_of(&self, offset: usize) -> usize {
-        self.line_starts.partition_point(|start| *start <= offset).max(1)
-    }
-
-    fn column_of(&self, offset: usize) -> usize {
-        let start = self.line_starts.get(self.line_of(offset) - 1).copied().unwrap_or(0);
-        self.text().get(start..offset).map_or(1, |before| before.chars().count() + 1)
-    }
-
-    pub(crate) fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.push(code, Severity::Error, span, message.into())
-    }
-
-    pub(crate) fn warn(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> &mut Diagnostic {
-        self.push(code, Severity::Warning, span, message.into())
-    }
-
-    /// The same rule at the same place is reported once, however many modes break it.
-    fn push(&mut self, code: &'static str, severity: Severity, span: Span, message: String) -> &mut Diagnostic {
-        let diagnostic = Diagnostic {
-            code,
-            severity,
-            message,
-            file: self.file.clone(),
-            line: self.line_of(span.offset),
-            column: self.column_of(span.offset),
-            span,
-            help: None,
-            labels: Vec::new(),
-            source: self.source.clone(),
-        };
-        let new = self.seen.insert((code, span));
-        if new && self.found.len() < DIAGNOSTICS_MAX {
-            self.found.push(diagnostic);
-            let last = self.found.len() - 1;
-            // The element was pushed just now; the scratch is never reached.
-            #[allow(clippy::indexing_slicing)]
-            return &mut self.found[last];
-        }
-        self.beyond += usize::from(new);
-        self.scratch.insert(diagnostic)
-    }
-
-    /// What was reported with that code at that place.
-    pub(crate) fn at(&mut self, code: &str, span: Span) -> Option<&mut Diagnostic> {
-        self.found.iter_mut().find(|diagnostic| diagnostic.code == code && diagnostic.span == span)
-    }
-
-    /// Whether one of those codes was reported for a place that starts there.
-    pub(crate) fn any_at(&self, offset: usize, codes: &[&str]) -> bool {
-        self.found.iter().any(|one| one.span.offset == offset && codes.contains(&one.code))
-    }
-
-    pub(crate) fn has_errors(&self) -> bool {
-        self.found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
-    }
-
-    /// All mistakes in the order of the text.
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        if self.beyond > 0 {
-            let beyond = self.beyond;
-            let end = Span { offset: self.text().len(), len: 0 };
-            let last = Diagnostic {
-                code: "LB0199",
-                severity: Severity::Error,
-                message: format!("{beyond} more mistakes are not listed"),
-                file: self.file.clone(),
-                line: self.line_of(end.offset),
-                column: self.column_of(end.offset),
-                span: end,
-                help: Some("mend the first ones and check again".to_owned()),
-                labels: Vec::new(),
-                source: self.source.clone(),
-            };
-            self.found.push(last);
-        }
-        self.found.sort_by_key(|diagnostic| (diagnostic.span.offset, diagnostic.severity, diagnostic.code));
-        self.found
     }
 }

@@ -2,8 +2,9 @@
 
 use kdl::KdlValue;
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
 use crate::model::Named;
+use crate::report::Report;
 use crate::syntax::{Arg, Node, Prop};
 use crate::values::{DURATION_HELP, is_name, parse_duration, twice, type_word};
 

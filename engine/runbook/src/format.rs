@@ -3,8 +3,8 @@
 //! It works on tokens and not on the document, so every comment stays where it is, strings keep their spelling, and
 //! nothing that the author said can be lost. Formatting a second time changes nothing.
 
-use crate::diagnostic::Report;
 use crate::lex::{Kind, Token, lex};
+use crate::report::Report;
 
 const INDENT: &str = "    ";
 

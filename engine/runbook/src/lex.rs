@@ -6,7 +6,8 @@
 
 use lifeboat_core::limits::KDL_DEPTH_MAX;
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
+use crate::report::Report;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

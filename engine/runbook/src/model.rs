@@ -1,15 +1,16 @@
 //! A runbook as it was read: every name with its place, nothing resolved yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lifeboat_core::plan::{Approval, InDoubt, Mode, Objectives, Retry, StepKind, Waiver};
+use lifeboat_core::plan::{Approval, Fan, InDoubt, Mode, Objectives, Retry, StepKind, Test, Waiver};
 use lifeboat_core::template::Reference;
 use serde_json::Value;
 
 use crate::diagnostic::Span;
+use crate::each::EachDef;
 
 /// A name or text with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
     /// The text.
     pub text: String,
@@ -33,10 +34,12 @@ pub enum InputType {
     Duration,
     /// A path; kept as it is written.
     Path,
+    /// Several texts; in one text, with commas between them.
+    List,
 }
 
 impl InputType {
-    pub(crate) const WORDS: [&'static str; 5] = ["string", "int", "bool", "duration", "path"];
+    pub(crate) const WORDS: [&'static str; 6] = ["string", "int", "bool", "duration", "path", "list"];
 
     pub(crate) fn parse(word: &str) -> Option<Self> {
         Some(match word {
@@ -45,6 +48,7 @@ impl InputType {
             "bool" => Self::Bool,
             "duration" => Self::Duration,
             "path" => Self::Path,
+            "list" => Self::List,
             _ => return None,
         })
     }
@@ -57,6 +61,7 @@ impl InputType {
             Self::Bool => "bool",
             Self::Duration => "duration",
             Self::Path => "path",
+            Self::List => "list",
         }
     }
 }
@@ -74,6 +79,15 @@ pub struct Input {
     pub default: Option<Value>,
 }
 
+/// What a target says about its lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LockDef {
+    /// It has this name.
+    Name(Named),
+    /// There is none.
+    Off,
+}
+
 /// A target as it was written.
 #[derive(Clone, Debug)]
 pub struct TargetDef {
@@ -86,7 +100,10 @@ pub struct TargetDef {
     pub(crate) settings: Value,
     pub(crate) places: Places,
     pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) lock: Option<LockDef>,
     pub(crate) head: Span,
+    /// The references in its settings with where each was written; `None`: where the settings are.
+    pub(crate) references: Option<Vec<(Reference, Span)>>,
 }
 
 /// What a mode uses instead of a target's settings.
@@ -98,7 +115,10 @@ pub(crate) struct Override {
     pub(crate) settings: Value,
     pub(crate) places: Places,
     pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) lock: Option<LockDef>,
     pub(crate) head: Span,
+    /// As [`TargetDef::references`].
+    pub(crate) references: Option<Vec<(Reference, Span)>>,
 }
 
 /// What starts a run by itself. Read and checked here; served by the service.
@@ -135,6 +155,21 @@ pub(crate) struct PolicyDef {
     pub(crate) in_doubt: Option<(InDoubt, Span)>,
 }
 
+/// A condition as it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct WhenDef {
+    pub(crate) text: Named,
+    pub(crate) test: Test,
+    pub(crate) references: Vec<(Reference, Span)>,
+}
+
+/// How a step is undone, as far as it was written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UndoDef {
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) retry: Option<Retry>,
+}
+
 /// A step as it was written.
 #[derive(Clone, Debug)]
 pub struct StepDef {
@@ -152,6 +187,9 @@ pub struct StepDef {
     pub modes: Vec<Mode>,
     pub(crate) policy: PolicyDef,
     pub(crate) compensate: Option<(bool, Span)>,
+    pub(crate) undo: Option<UndoDef>,
+    /// All of these have to hold for it to be needed.
+    pub(crate) when: Vec<WhenDef>,
     pub(crate) estimate_ms: Option<u64>,
     pub(crate) waivers: Vec<(Waiver, Span)>,
     pub(crate) approval: Option<Approval>,
@@ -159,6 +197,48 @@ pub struct StepDef {
     pub(crate) head: Span,
     /// References in its arguments, each with its place.
     pub(crate) references: Vec<(Reference, Span)>,
+    pub(crate) each: Option<EachDef>,
+    /// What its runbook says for steps that say nothing.
+    pub(crate) defaults: PolicyDef,
+    /// Its place in a fan-out, once that is known.
+    pub(crate) fan: Option<Fan>,
+    /// It is of a child runbook, or stands for no item at all: its modes and waivers are not this runbook's matter.
+    pub(crate) foreign: bool,
+}
+
+/// A value for an input of a child runbook.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenInput {
+    pub(crate) name: Named,
+    pub(crate) value: Value,
+    pub(crate) span: Span,
+}
+
+/// A child runbook as it was written.
+#[derive(Clone, Debug)]
+pub struct RunDef {
+    /// Its name.
+    pub id: Named,
+    /// How many steps stand before it in the source.
+    pub(crate) at: usize,
+    pub(crate) path: Option<Named>,
+    /// Its number among the child runbooks that were read.
+    pub(crate) child: Option<usize>,
+    pub(crate) inputs: Vec<GivenInput>,
+    pub(crate) after: Vec<Named>,
+    pub(crate) modes: Vec<Mode>,
+    pub(crate) when: Vec<WhenDef>,
+    pub(crate) each: Option<EachDef>,
+    pub(crate) head: Span,
+}
+
+/// A name that stands for several steps, once a runbook is spread out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// One step, or one child runbook, an item.
+    Each,
+    /// The steps of a child runbook.
+    Run,
 }
 
 impl StepDef {
@@ -188,6 +268,8 @@ pub struct Runbook {
     pub targets: Vec<TargetDef>,
     /// Steps, in the order of the source.
     pub steps: Vec<StepDef>,
+    /// Child runbooks, in the order of the source.
+    pub runs: Vec<RunDef>,
     /// What starts it by itself.
     pub triggers: Vec<Trigger>,
     /// Whether a failed run is unwound.
@@ -201,6 +283,16 @@ pub struct Runbook {
     /// Names of steps, targets and inputs that could not be read: references to them are not reported again.
     pub(crate) broken: Vec<String>,
     pub(crate) head: Span,
+    /// A part of it could not be read, and nobody knows what it declares.
+    pub(crate) incomplete: bool,
+    /// Names that stand for several steps.
+    pub(crate) groups: BTreeMap<String, Group>,
+    /// A step names its target by an item: which targets are used depends on what a run gives.
+    pub(crate) targets_by_item: bool,
+    /// Inputs that are used by more than references.
+    pub(crate) used_inputs: BTreeSet<String>,
+    /// References that are no part of a step: what child runbooks are given.
+    pub(crate) loose: Vec<(Reference, Span)>,
 }
 
 impl Runbook {
@@ -214,6 +306,7 @@ impl Runbook {
     }
 
     pub(crate) fn is_broken(&self, name: &str) -> bool {
-        self.broken.iter().any(|broken| broken == name)
+        let below = |broken: &String| name.strip_prefix(broken.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        self.incomplete || self.broken.iter().any(|broken| broken == name || (!broken.is_empty() && below(broken)))
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use lifeboat_core::plan::{Effect, InDoubt, Mode, StepKind};
 
-use crate::diagnostic::Report;
+use crate::drill::Drill;
 use crate::model::{Runbook, StepDef};
-use crate::resolve::{Resolved, merged};
+use crate::report::Report;
+use crate::resolve::Resolved;
+use crate::when::covers;
 
 /// The graph of one mode, by index of step.
 pub(crate) struct Graph {
@@ -150,19 +152,13 @@ pub(crate) fn check(
         return;
     }
     let approved = approved(runbook, graph, &order);
+    let drill = Drill::new(runbook);
     for (index, (step, found)) in runbook.steps.iter().zip(resolved).enumerate() {
         if graph.included.get(index) != Some(&true) {
             continue;
         }
-        if found.effect == Effect::Irreversible
-            && graph.mode != Mode::Drill
-            && approved.get(index) != Some(&true)
-            && !waived(step, index, "LB0301", used)
-        {
-            let message = format!("step '{}' cannot be undone, and nobody approves it", step.id.text);
-            report
-                .error("LB0301", step.head, message)
-                .help("put an approve before it with after=, or waive \"LB0301\" reason=\"...\"");
+        if found.effect == Effect::Irreversible && graph.mode != Mode::Drill && approved.get(index) != Some(&true) {
+            unapproved(runbook, graph, index, used, report);
         }
         if step.kind == StepKind::Restore
             && !reported(runbook, step, report)
@@ -176,9 +172,9 @@ pub(crate) fn check(
                 .help("verify it first and restore {{steps.VERIFY.snapshot}}, or waive \"LB0302\" reason=\"...\"");
         }
         if graph.mode == Mode::Drill {
-            drill(runbook, step, found, report);
+            drill.check(step, found, report);
         }
-        policies(runbook, step, index, found, used, report);
+        policies(step, index, found, used, report);
     }
 }
 
@@ -186,6 +182,7 @@ pub(crate) fn check(
 fn reported(runbook: &Runbook, step: &StepDef, report: &Report) -> bool {
     const UNKNOWN: [&str; 8] = ["LB0201", "LB0202", "LB0203", "LB0204", "LB0206", "LB0208", "LB0212", "LB0216"];
     !runbook.broken.is_empty()
+        || runbook.incomplete
         || step.snapshot.as_ref().is_none_or(|snapshot| report.any_at(snapshot.span.offset, &UNKNOWN))
 }
 
@@ -216,18 +213,49 @@ fn report_cycle(runbook: &Runbook, cycle: &[usize], report: &mut Report) {
     }
 }
 
-/// For each step, whether an approve is among the steps before it.
+/// An irreversible step without an approve before it that always asks: one that asks whenever the step is needed will do.
+fn unapproved(
+    runbook: &Runbook,
+    graph: &Graph,
+    index: usize,
+    used: &mut BTreeSet<(usize, &'static str)>,
+    report: &mut Report,
+) {
+    let Some(step) = runbook.steps.get(index) else { return };
+    let is_approve = |on: &usize| runbook.steps.get(*on).is_some_and(|step| step.kind == StepKind::Approve);
+    let asked: Vec<usize> = graph.ancestors(index).into_iter().filter(is_approve).collect();
+    if asked.iter().any(|on| needed(runbook, *on, index)) || waived(step, index, "LB0301", used) {
+        return;
+    }
+    let message = format!("step '{}' cannot be undone, and nobody approves it", step.id.text);
+    let diagnostic = report.error("LB0301", step.head, message);
+    match asked.first().and_then(|on| runbook.steps.get(*on)) {
+        Some(approve) => diagnostic
+            .label(approve.head, "has a condition, and may not ask")
+            .help("give this step the conditions of the approve, or waive \"LB0301\" reason=\"...\""),
+        None => diagnostic.help("put an approve before it with after=, or waive \"LB0301\" reason=\"...\""),
+    };
+}
+
+/// For each step, whether an approve that always asks is among the steps before it.
 fn approved(runbook: &Runbook, graph: &Graph, order: &[usize]) -> Vec<bool> {
     let mut approved = vec![false; runbook.steps.len()];
     for index in order {
         let is = graph.before(*index).any(|on| {
-            approved.get(on) == Some(&true) || runbook.steps.get(on).is_some_and(|step| step.kind == StepKind::Approve)
+            let asks = |step: &StepDef| step.kind == StepKind::Approve && step.when.is_empty();
+            approved.get(on) == Some(&true) || runbook.steps.get(on).is_some_and(asks)
         });
         if let Some(slot) = approved.get_mut(*index) {
             *slot = is;
         }
     }
     approved
+}
+
+/// Whether a step is needed whenever a later one is.
+fn needed(runbook: &Runbook, first: usize, later: usize) -> bool {
+    let when = |index: usize| runbook.steps.get(index).map(|step| step.when.as_slice()).unwrap_or_default();
+    covers(when(first), when(later))
 }
 
 /// Whether the snapshot of a restore was verified: on the way of its reference, or beside it by a step before.
@@ -247,7 +275,7 @@ fn verified(runbook: &Runbook, resolved: &[Resolved], graph: &Graph, index: usiz
     let from = |index: usize| resolved.get(index).and_then(|r| r.targets.iter().find(|used| used.role == "from"));
     graph.ancestors(index).into_iter().any(|other| {
         let verifies = runbook.steps.get(other).is_some_and(|step| step.kind == StepKind::Verify);
-        if !verifies {
+        if !verifies || !needed(runbook, other, index) {
             return false;
         }
         match resolved.get(other).and_then(|found| found.source) {
@@ -258,14 +286,13 @@ fn verified(runbook: &Runbook, resolved: &[Resolved], graph: &Graph, index: usiz
 }
 
 fn policies(
-    runbook: &Runbook,
     step: &StepDef,
     index: usize,
     found: &Resolved,
     used: &mut BTreeSet<(usize, &'static str)>,
     report: &mut Report,
 ) {
-    let timeout = step.policy.timeout_ms.or(runbook.defaults.timeout_ms);
+    let timeout = step.policy.timeout_ms.or(step.defaults.timeout_ms);
     if let (Some((heartbeat, span)), Some(timeout)) = (step.policy.heartbeat, timeout)
         && heartbeat >= timeout
     {
@@ -281,79 +308,4 @@ fn policies(
             .error("LB0311", span, format!("step '{}' cannot be undone, and would be done twice", step.id.text))
             .help("write in-doubt=\"ask\", or waive \"LB0311\" reason=\"why a second time does no harm\"");
     }
-}
-
-/// A drill writes to nothing that production uses.
-fn drill(runbook: &Runbook, step: &StepDef, found: &Resolved, report: &mut Report) {
-    let role = match step.kind {
-        StepKind::Restore => "into",
-        StepKind::Switch => "target",
-        _ => return,
-    };
-    if found.effect == Effect::Read {
-        return;
-    }
-    let Some(written) = step.roles.get(role) else { return };
-    let Some(target) = runbook.targets.iter().find(|target| target.name.text == written.text) else { return };
-    let change =
-        runbook.overrides.iter().find(|change| change.mode == Mode::Drill && change.target.text == written.text);
-    let settings = change.map_or_else(|| target.settings.clone(), |change| merged(&target.settings, &change.settings));
-    for other in runbook.targets.iter().filter(|other| other.plugin.text == target.plugin.text) {
-        if !in_production(runbook, &other.name.text) {
-            continue;
-        }
-        let same = other.settings == settings;
-        let nested = nested_roots(&other.settings, &settings);
-        if !same && nested.is_none() {
-            continue;
-        }
-        let what = match nested {
-            Some((drill, production)) if !same => format!("{drill} and {production} are one inside the other"),
-            _ => "its settings are the same".to_owned(),
-        };
-        let message = format!("in a drill, step '{}' would write to production: '{}'", step.id.text, other.name.text);
-        report
-            .error("LB0306", written.span, message)
-            .label(change.map_or(other.head, |change| change.head), what)
-            .help(format!(
-                "give drills a place of their own: mode \"drill\" {{ target \"{}\" {{ ... }} }}",
-                written.text
-            ));
-        return;
-    }
-}
-
-/// Whether a step outside of drills uses that target.
-fn in_production(runbook: &Runbook, target: &str) -> bool {
-    let modes = runbook.modes();
-    runbook.steps.iter().any(|step| {
-        step.roles.values().any(|name| name.text == target)
-            && step.modes.iter().any(|mode| *mode != Mode::Drill && modes.contains(mode))
-    })
-}
-
-/// Two paths of the same setting of which one is inside the other, as written.
-fn nested_roots(production: &serde_json::Value, drill: &serde_json::Value) -> Option<(String, String)> {
-    let (production, drill) = (production.as_object()?, drill.as_object()?);
-    drill.iter().find_map(|(name, value)| {
-        let (ours, theirs) = (value.as_str()?, production.get(name)?.as_str()?);
-        let is_path = name == "root" || (ours.starts_with('/') && theirs.starts_with('/'));
-        (is_path && is_nested(ours, theirs)).then(|| (ours.to_owned(), theirs.to_owned()))
-    })
-}
-
-fn is_nested(a: &str, b: &str) -> bool {
-    let parts = |path: &str| {
-        let mut parts: Vec<String> = Vec::new();
-        for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-            if part == ".." {
-                parts.pop();
-            } else {
-                parts.push(part.to_owned());
-            }
-        }
-        parts
-    };
-    let (a, b) = (parts(a), parts(b));
-    a.iter().zip(&b).all(|(a, b)| a == b)
 }

@@ -6,8 +6,9 @@ use lifeboat_core::Digest;
 use lifeboat_core::grants::{DirGrant, Grant, Operator, SecretSource};
 
 use crate::SourceFile;
-use crate::diagnostic::{Diagnostic, Report, Span};
+use crate::diagnostic::{Diagnostic, Span};
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, number, string, unknown_node};
+use crate::report::Report;
 use crate::syntax::Node;
 
 const NODES: [&str; 7] = ["plugins", "pin", "grant", "drill", "secret", "role", "max-parallel"];

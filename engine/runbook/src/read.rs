@@ -7,20 +7,22 @@ use lifeboat_core::limits::STEPS_PER_PLAN_MAX;
 use lifeboat_core::plan::{Mode, Objectives, StepKind};
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, string, unknown_node};
-use crate::model::{Input, InputType, Override, Places, Runbook, TargetDef, Trigger};
+use crate::model::{Input, InputType, LockDef, Override, Places, Runbook, TargetDef, Trigger};
+use crate::report::Report;
 use crate::syntax::{Node, Parsed};
 use crate::values::{nodes_into, to_json, twice};
-use crate::{steps, triggers};
+use crate::{locks, runs, steps, triggers};
 
 /// The nodes of a runbook that are no steps.
 const NODES: [&str; 10] =
     ["description", "owner", "objectives", "input", "target", "mode", "modes", "on", "on-failure", "defaults"];
 /// What the language will have, and this version has not.
-const LATER: [&str; 5] = ["notify", "run", "for-each", "include", "when"];
+const LATER: [&str; 1] = ["notify"];
 
-pub(crate) fn runbook(parsed: Parsed, report: &mut Report) -> Option<Runbook> {
+/// `base`: where the text of its file starts.
+pub(crate) fn runbook(parsed: Parsed, base: usize, report: &mut Report) -> Option<Runbook> {
     let mut runbooks = parsed.nodes.iter().filter(|node| node.name == "runbook");
     let first = runbooks.next();
     for second in runbooks {
@@ -29,25 +31,32 @@ pub(crate) fn runbook(parsed: Parsed, report: &mut Report) -> Option<Runbook> {
             .help("move it to a file of its own");
     }
     for node in parsed.nodes.iter().filter(|node| node.name != "runbook") {
-        report
-            .error("LB0109", node.name_span, format!("'{}' means nothing outside of a runbook", node.name))
-            .did_you_mean(&node.name, ["runbook"]);
+        let diagnostic =
+            report.error("LB0109", node.name_span, format!("'{}' means nothing outside of a runbook", node.name));
+        if crate::diagnostic::closest(&node.name, ["runbook"]).is_some() {
+            diagnostic.did_you_mean(&node.name, ["runbook"]);
+        } else {
+            diagnostic.help("put it into runbook \"NAME\" { }; a part for include is checked with what includes it");
+        }
     }
     let Some(node) = first else {
         if !report.has_errors() {
             report
-                .error("LB0107", Span::default(), "there is no runbook in this file")
+                .error("LB0107", Span { offset: base, len: 0 }, "there is no runbook in this file")
                 .help("start with: runbook \"NAME\" { ... }");
         }
         return None;
     };
-    let mut runbook = Runbook { head: node.head, broken: parsed.broken, ..Runbook::default() };
+    let mut runbook =
+        Runbook { head: node.head, broken: parsed.broken, incomplete: parsed.incomplete, ..Runbook::default() };
     if node.head.len > 0 {
         runbook.name = declared_name(node, report).map(|name| name.text).unwrap_or_default();
         at_most_args(node, 1, report);
         no_props(node, report);
     }
     read_nodes(node, &mut runbook, report);
+    let defaults = runbook.defaults.clone();
+    runbook.steps.iter_mut().for_each(|step| step.defaults = defaults.clone());
     duplicates(&runbook, report);
     Some(runbook)
 }
@@ -68,7 +77,7 @@ fn read_nodes(node: &Node, runbook: &mut Runbook, report: &mut Report) {
             read_node(child, runbook, report);
         }
     }
-    if runbook.steps.is_empty() && runbook.broken.is_empty() {
+    if runbook.steps.is_empty() && runbook.runs.is_empty() && runbook.broken.is_empty() && !runbook.incomplete {
         report
             .error("LB0126", runbook.head, "this runbook has no steps")
             .help("add one, as: snapshot \"take\" of=\"TARGET\" into=\"VAULT\"");
@@ -86,6 +95,7 @@ fn read_node(node: &Node, runbook: &mut Runbook, report: &mut Report) {
         "description" => runbook.description = only_text(node, report).unwrap_or_default(),
         "owner" => runbook.owner = only_text(node, report),
         "objectives" => runbook.objectives = objectives(node, report),
+        "run" => runs::read(node, runbook, report),
         "input" => runbook.inputs.extend(input(node, report)),
         "target" => match target(node, report) {
             Some(target) => runbook.targets.push(target),
@@ -122,7 +132,7 @@ fn read_node(node: &Node, runbook: &mut Runbook, report: &mut Report) {
         name if LATER.contains(&name) => later(node, report),
         _ => {
             let kinds = StepKind::ALL.map(StepKind::as_str);
-            let known: Vec<&str> = NODES.into_iter().chain(["max-parallel"]).chain(kinds).collect();
+            let known: Vec<&str> = NODES.into_iter().chain(["max-parallel", "run", "include"]).chain(kinds).collect();
             unknown_node(node, "runbook", &known, report);
             runbook.broken.extend(node.args.first().and_then(|arg| match &arg.value {
                 KdlValue::String(text) => Some(text.clone()),
@@ -178,6 +188,11 @@ fn input(node: &Node, report: &mut Report) -> Option<Input> {
         None => InputType::String,
     };
     let required = fields.boolean("required", report).is_some_and(|(required, _)| required);
+    if kind == InputType::List {
+        let default = list_default(&mut fields, report);
+        fields.refuse_rest(&["type", "required", "default"], report);
+        return Some(Input { name: name?, kind, required, default });
+    }
     let default = fields.value("default", report).map(|(arg, _)| {
         let value = to_json(arg, report);
         let text = match &value {
@@ -195,6 +210,25 @@ fn input(node: &Node, report: &mut Report) -> Option<Input> {
     Some(Input { name: name?, kind, required, default })
 }
 
+/// `default "a" "b"`, or one text with commas.
+fn list_default(fields: &mut Fields<'_>, report: &mut Report) -> Option<Value> {
+    let field = fields.one("default", report)?;
+    if let Some(node) = field.node {
+        no_props(node, report);
+        no_block(node, report);
+    }
+    let items: Vec<_> = field.args.iter().filter_map(|arg| string(arg, "default", report)).collect();
+    match items.as_slice() {
+        _ if items.len() < field.args.len() => None,
+        [] => {
+            report.error("LB0111", field.span, "'default' has no value").help("write default \"a\" \"b\"");
+            None
+        }
+        [only] => typed_input(InputType::List, &only.text).ok(),
+        several => Some(several.iter().map(|item| Value::String(item.text.clone())).collect()),
+    }
+}
+
 /// A text as a value of that type.
 pub(crate) fn typed_input(kind: InputType, text: &str) -> Result<Value, String> {
     match kind {
@@ -203,6 +237,10 @@ pub(crate) fn typed_input(kind: InputType, text: &str) -> Result<Value, String> 
         InputType::Path => Ok(Value::String(text.to_owned())),
         InputType::Int => text.parse::<i64>().map(Value::from).map_err(|_| format!("'{text}' is not a whole number")),
         InputType::Bool => text.parse::<bool>().map(Value::from).map_err(|_| format!("'{text}' is not true or false")),
+        InputType::List => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(items.map(|item| Value::String(item.to_owned())).collect())
+        }
         InputType::Duration => crate::values::parse_duration(text).map(|_| Value::String(text.to_owned())),
     }
 }
@@ -212,12 +250,14 @@ struct Settings {
     settings: Value,
     places: Places,
     secrets: BTreeMap<String, String>,
+    lock: Option<LockDef>,
 }
 
 fn settings(children: &[&Node], report: &mut Report) -> Settings {
     let mut secrets = BTreeMap::new();
     let mut plain = Vec::new();
-    for child in children.iter().copied() {
+    let lock = locks::read(children, report);
+    for child in children.iter().copied().filter(|child| child.name != "lock") {
         let Some(secret) = child.props.iter().find(|prop| prop.name == "secret") else {
             plain.push(child);
             continue;
@@ -231,7 +271,7 @@ fn settings(children: &[&Node], report: &mut Report) -> Settings {
     }
     let (mut map, mut places) = (Map::new(), Places::new());
     nodes_into(&mut map, plain.into_iter(), "", &mut places, report);
-    Settings { settings: Value::Object(map), places, secrets }
+    Settings { settings: Value::Object(map), places, secrets, lock }
 }
 
 fn target(node: &Node, report: &mut Report) -> Option<TargetDef> {
@@ -245,9 +285,19 @@ fn target(node: &Node, report: &mut Report) -> Option<TargetDef> {
             .error("LB0118", node.head, "a target needs a plugin")
             .help("write target \"NAME\" plugin=\"fs\" { ... }; `lifeboat plugin ls` lists plugins");
     }
-    let Settings { settings, places, secrets } = settings(&children, report);
+    let Settings { settings, places, secrets, lock } = settings(&children, report);
     let site = props.get("site").map(|site| site.text.clone());
-    Some(TargetDef { name: name?, plugin: plugin?, site, settings, places, secrets, head: node.head })
+    Some(TargetDef {
+        name: name?,
+        plugin: plugin?,
+        site,
+        settings,
+        places,
+        secrets,
+        lock,
+        head: node.head,
+        references: None,
+    })
 }
 
 fn split_target<'n>(
@@ -297,7 +347,7 @@ fn mode(node: &Node, runbook: &mut Runbook, report: &mut Report) {
         at_most_args(child, 1, report);
         let name = declared_name(child, report);
         let (props, children) = split_target(child, &["site"], report);
-        let Settings { settings, places, secrets } = settings(&children, report);
+        let Settings { settings, places, secrets, lock } = settings(&children, report);
         let site = props.get("site").map(|site| site.text.clone());
         if let (Some(mode), Some(target)) = (mode, name) {
             if runbook.overrides.iter().any(|other| other.mode == mode && other.target.text == target.text) {
@@ -305,7 +355,17 @@ fn mode(node: &Node, runbook: &mut Runbook, report: &mut Report) {
                     .error("LB0114", target.span, format!("target '{}' is given twice for this mode", target.text))
                     .help("put all of it into one place");
             }
-            runbook.overrides.push(Override { mode, target, site, settings, places, secrets, head: child.head });
+            runbook.overrides.push(Override {
+                mode,
+                target,
+                site,
+                settings,
+                places,
+                secrets,
+                lock,
+                head: child.head,
+                references: None,
+            });
         }
     }
 }
@@ -346,6 +406,7 @@ fn on_failure(node: &Node, runbook: &mut Runbook, report: &mut Report) {
 
 fn duplicates(runbook: &Runbook, report: &mut Report) {
     let steps = runbook.steps.iter().map(|step| ("step", &step.id));
+    let steps = steps.chain(runbook.runs.iter().map(|run| ("step", &run.id)));
     let targets = runbook.targets.iter().map(|target| ("target", &target.name));
     let inputs = runbook.inputs.iter().map(|input| ("input", &input.name));
     let mut seen: BTreeMap<(&str, &str), Span> = BTreeMap::new();

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lifeboat_core::plan::{Effect, StepKind, TargetUse};
 use lifeboat_core::plugin::{Catalog, KindDescription};
-use lifeboat_core::template::{self, Reference};
+use lifeboat_core::template;
 use serde_json::Value;
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
 use crate::model::{Named, Runbook, StepDef};
-use crate::schema::{Schemas, Subject, find_output, wrap_lists};
+use crate::report::Report;
+use crate::schema::{Schemas, Subject, wrap_lists};
 
 /// What was found out about a step.
 #[derive(Clone, Debug)]
@@ -35,11 +36,11 @@ pub(crate) struct Edge {
 
 pub(crate) struct Resolver<'a> {
     pub(crate) runbook: &'a Runbook,
-    catalog: &'a Catalog,
-    steps: HashMap<&'a str, usize>,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) steps: HashMap<&'a str, usize>,
     targets: HashMap<&'a str, usize>,
     used_targets: BTreeSet<String>,
-    used_inputs: BTreeSet<String>,
+    pub(crate) used_inputs: BTreeSet<String>,
 }
 
 /// Lists that were written as one value become lists, as the plugins' schemas want them.
@@ -68,7 +69,14 @@ impl<'a> Resolver<'a> {
         for (index, target) in runbook.targets.iter().enumerate() {
             targets.entry(target.name.text.as_str()).or_insert(index);
         }
-        Self { runbook, catalog, steps, targets, used_targets: BTreeSet::new(), used_inputs: BTreeSet::new() }
+        Self {
+            runbook,
+            catalog,
+            steps,
+            targets,
+            used_targets: BTreeSet::new(),
+            used_inputs: runbook.used_inputs.clone(),
+        }
     }
 
     pub(crate) fn resolve(mut self, report: &mut Report) -> Vec<Resolved> {
@@ -76,6 +84,9 @@ impl<'a> Resolver<'a> {
         self.check_targets(&mut schemas, report);
         let steps: Vec<Resolved> =
             (0..self.runbook.steps.len()).filter_map(|index| self.step(index, &mut schemas, report)).collect();
+        for (reference, span) in &self.runbook.loose {
+            self.reference(None, reference, *span, report);
+        }
         self.unused(report);
         steps
     }
@@ -92,8 +103,9 @@ impl<'a> Resolver<'a> {
             let schema = &known.description.settings;
             let plugin = target.plugin.text.as_str();
             let (value, places, head) = (&target.settings, &target.places, target.head);
+            self.lock_references(target.lock.as_ref(), report);
             schemas.check(&Subject { plugin, part: "settings", schema, value, places, head }, report);
-            self.setting_references(value, places, head, report);
+            self.setting_references(target.references.as_deref(), value, places, head, report);
         }
         for change in &self.runbook.overrides {
             let name = &change.target;
@@ -105,7 +117,14 @@ impl<'a> Resolver<'a> {
                 }
                 continue;
             };
-            self.setting_references(&change.settings, &change.places, change.head, report);
+            self.setting_references(
+                change.references.as_deref(),
+                &change.settings,
+                &change.places,
+                change.head,
+                report,
+            );
+            self.lock_references(change.lock.as_ref(), report);
             let plugin = target.plugin.text.as_str();
             let Some(known) = self.catalog.get(plugin) else { continue };
             let value = &merged(&target.settings, &change.settings);
@@ -115,30 +134,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn target(&self, name: &str) -> Option<&'a crate::model::TargetDef> {
+    pub(crate) fn target(&self, name: &str) -> Option<&'a crate::model::TargetDef> {
         self.targets.get(name).and_then(|index| self.runbook.targets.get(*index))
-    }
-
-    /// Settings are fixed when a run starts: they can hold inputs and the run's own facts, and no outputs.
-    fn setting_references(&mut self, value: &Value, places: &crate::model::Places, head: Span, report: &mut Report) {
-        let mut found = Vec::new();
-        crate::steps::walk(value, "", &mut |pointer, text| {
-            let span = crate::steps::place_of(places, pointer).unwrap_or(head);
-            match template::references(text) {
-                Ok(references) => found.extend(references.into_iter().map(|reference| (reference, span))),
-                Err(error) => crate::steps::malformed(&error.message, span, report),
-            }
-        });
-        for (reference, span) in found {
-            if reference.path.first().is_some_and(|root| root == "steps") {
-                let message = format!("'{}' cannot be a part of a target's settings", reference.dotted());
-                report
-                    .error("LB0223", span, message)
-                    .help("settings are fixed when a run starts: use {{inputs.NAME}}, {{run.id}} or {{run.mode}}");
-            } else {
-                self.reference(None, &reference, span, report);
-            }
-        }
     }
 
     fn step(&mut self, index: usize, schemas: &mut Schemas, report: &mut Report) -> Option<Resolved> {
@@ -164,7 +161,8 @@ impl<'a> Resolver<'a> {
             schemas.check(&Subject { plugin, part, schema, value: &value, places, head }, report);
             self.kind_rules(step, kind, &mut resolved, report);
         }
-        for (reference, span) in &step.references {
+        let conditions = step.when.iter().flat_map(|when| &when.references);
+        for (reference, span) in step.references.iter().chain(conditions) {
             if let Some(on) = self.reference(Some(index), reference, *span, report) {
                 resolved.edges.push(Edge { on, data: true, span: *span });
             }
@@ -176,7 +174,7 @@ impl<'a> Resolver<'a> {
                 None => {
                     report
                         .error("LB0214", name.span, format!("there is no step '{}' to come after", name.text))
-                        .did_you_mean(&name.text, self.steps.keys().copied());
+                        .did_you_mean(&name.text, self.step_names());
                 }
             }
         }
@@ -284,7 +282,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Follows `snapshot=` from step to step to the one that says which vault it is in.
-    fn trace(&self, index: usize) -> Option<&'a Named> {
+    pub(crate) fn trace(&self, index: usize) -> Option<&'a Named> {
         let mut at = self.snapshot_source(self.runbook.steps.get(index)?)?;
         // A chain without an end is a cycle, which is reported as one.
         for _ in 0..=self.runbook.steps.len() {
@@ -342,123 +340,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Checks a reference. The step that it refers to, if it does.
-    fn reference(
-        &mut self,
-        step: Option<usize>,
-        reference: &Reference,
-        span: Span,
-        report: &mut Report,
-    ) -> Option<usize> {
-        let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
-        match path.as_slice() {
-            ["run", "id" | "mode"] => None,
-            ["run", rest @ ..] => {
-                report
-                    .error("LB0206", span, format!("'{}' is not a fact of a run", reference.dotted()))
-                    .did_you_mean(rest.first().unwrap_or(&""), ["id", "mode"]);
-                None
-            }
-            ["inputs", name] => {
-                self.used_inputs.insert((*name).to_owned());
-                let inputs: Vec<&str> = self.runbook.inputs.iter().map(|input| input.name.text.as_str()).collect();
-                if !inputs.contains(name) && !self.runbook.is_broken(name) {
-                    report.error("LB0205", span, format!("there is no input '{name}'")).did_you_mean(name, inputs);
-                }
-                None
-            }
-            ["steps", name, _, ..] => self.step_reference(step, name, reference, span, report),
-            ["steps" | "inputs", ..] => {
-                report
-                    .error("LB0206", span, format!("'{}' does not name a value", reference.dotted()))
-                    .help("write {{steps.NAME.OUTPUT}} or {{inputs.NAME}}");
-                None
-            }
-            _ => {
-                let root = path.first().copied().unwrap_or_default();
-                report
-                    .error("LB0202", span, format!("'{root}' is nothing that can be referred to"))
-                    .did_you_mean(root, ["steps", "inputs", "run"]);
-                None
-            }
-        }
-    }
-
-    fn step_reference(
-        &self,
-        from: Option<usize>,
-        name: &str,
-        reference: &Reference,
-        span: Span,
-        report: &mut Report,
-    ) -> Option<usize> {
-        let Some(on) = self.steps.get(name).copied() else {
-            if !self.runbook.is_broken(name) {
-                report
-                    .error("LB0203", span, format!("there is no step '{name}'"))
-                    .did_you_mean(name, self.steps.keys().copied());
-            }
-            return None;
-        };
-        if from == Some(on) {
-            report
-                .error("LB0208", span, format!("step '{name}' refers to itself"))
-                .help("refer to a step that comes before it");
-            return None;
-        }
-        let step = self.runbook.steps.get(on)?;
-        if !step.kind.by_plugin() {
-            report
-                .error("LB0224", span, format!("'{name}' ({}) has no outputs", step.kind.as_str()))
-                .help(format!("to come after it, write after=\"{name}\""));
-            return Some(on);
-        }
-        self.output(from, on, reference, span, report);
-        Some(on)
-    }
-
-    fn output(&self, from: Option<usize>, on: usize, reference: &Reference, span: Span, report: &mut Report) {
-        let Some(step) = self.runbook.steps.get(on) else { return };
-        let output = reference.path.get(2..).unwrap_or_default();
-        if let Some(kind) = self.kind_of(on)
-            && let Err((part, known)) = find_output(&kind.outputs, output)
-        {
-            let message = format!("step '{}' ({}) has no output '{part}'", step.id.text, step.kind.as_str());
-            report.error("LB0204", span, message).did_you_mean(part, known.iter().map(String::as_str));
-            return;
-        }
-        let as_snapshot = from
-            .and_then(|from| self.runbook.steps.get(from))
-            .and_then(|from| from.snapshot.as_ref())
-            .is_some_and(|snapshot| snapshot.span == span);
-        let gives = matches!(step.kind, StepKind::Snapshot | StepKind::Verify | StepKind::Transfer);
-        if as_snapshot && !(gives && output.first().is_some_and(|name| name == "snapshot")) {
-            report
-                .error("LB0216", span, format!("'{}' is not a snapshot", reference.dotted()))
-                .help("refer to the output 'snapshot' of a snapshot, verify or transfer");
-        }
-    }
-
-    /// The description of a step's kind by its plugin, where both are known.
-    fn kind_of(&self, index: usize) -> Option<&'a KindDescription> {
-        let step = self.runbook.steps.get(index)?;
-        let lead = match step.kind {
-            StepKind::Snapshot => step.roles.get("of"),
-            StepKind::Restore => step.roles.get("into"),
-            StepKind::Verify | StepKind::Transfer => step.roles.get("from").or_else(|| self.trace(index)),
-            _ => step.roles.get("target"),
-        };
-        let plugin = &self.target(&lead?.text)?.plugin.text;
-        self.catalog.get(plugin)?.description.kind(step.kind)
-    }
-
     /// What is not used may well be meant by a name that is wrong: with errors there are no such warnings.
     fn unused(&self, report: &mut Report) {
         if report.has_errors() {
             return;
         }
-        for target in &self.runbook.targets {
-            if !self.used_targets.contains(&target.name.text) && self.runbook.broken.is_empty() {
+        for target in self.runbook.targets.iter().filter(|_| !self.runbook.targets_by_item) {
+            let here = report.file_number(target.name.span.offset) == 0;
+            if here && !self.used_targets.contains(&target.name.text) && self.runbook.broken.is_empty() {
                 report
                     .warn("LB0217", target.name.span, format!("no step uses target '{}'", target.name.text))
                     .help("remove it, or use it");
@@ -466,7 +355,9 @@ impl<'a> Resolver<'a> {
         }
         for input in &self.runbook.inputs {
             // A required input that no step reads is still asked for and recorded: a reason, a ticket.
-            if !self.used_inputs.contains(&input.name.text) && !input.required && self.runbook.broken.is_empty() {
+            let here = report.file_number(input.name.span.offset) == 0;
+            if here && !self.used_inputs.contains(&input.name.text) && !input.required && self.runbook.broken.is_empty()
+            {
                 report
                     .warn("LB0218", input.name.span, format!("nothing refers to input '{}'", input.name.text))
                     .help("remove it, refer to it as {{inputs.NAME}}, or make it required to have it recorded");

@@ -7,8 +7,9 @@ use jsonschema::error::ValidationErrorKind;
 use lifeboat_core::template;
 use serde_json::Value;
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
 use crate::model::Places;
+use crate::report::Report;
 use crate::steps::place_of;
 use crate::values::escape;
 
@@ -128,7 +129,10 @@ fn is_misspelt(name: &str, instance: &Value, schema: &Value) -> bool {
 fn missing(subject: &Subject<'_>, span: Span, name: &str, message: String, report: &mut Report) {
     let code = subject.code();
     if let Some(first) = report.at(code, span) {
-        first.message.push_str(&format!("; and so is '{name}'"));
+        // A step that stands for several items, or a child that is run twice, misses it once.
+        if !first.message.contains(&format!("'{name}'")) {
+            first.message.push_str(&format!("; and so is '{name}'"));
+        }
         return;
     }
     let help = if subject.part == "validate" && name == "expect" {

@@ -5,12 +5,14 @@ use lifeboat_core::plan::{Approval, InDoubt, Mode, Retry, StepKind, Waiver};
 use lifeboat_core::template;
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
 use crate::fields::{Fields, at_most_args, declared_name, duration, no_block, no_props, number, string};
-use crate::model::{Named, Places, PolicyDef, Runbook, StepDef};
-use crate::read::{later, mode_word};
+use crate::model::{Named, Places, PolicyDef, Runbook, StepDef, UndoDef};
+use crate::read::mode_word;
+use crate::report::Report;
 use crate::syntax::Node;
 use crate::values::{DURATION_HELP, escape, node_to_json, nodes_into, to_json, twice};
+use crate::{each, when};
 
 /// The rules that an author may waive, in writing.
 pub(crate) const WAIVABLE: [&str; 3] = ["LB0301", "LB0302", "LB0311"];
@@ -39,6 +41,7 @@ pub(crate) fn read(node: &Node, kind: StepKind, runbook: &mut Runbook, report: &
         at_most_args(node, 1, report);
         (declared_name(node, report), None)
     };
+    let (compensate, undo) = compensate(&mut fields, report);
     let mut step = StepDef {
         id: id.clone().unwrap_or(Named { text: String::new(), span: node.head }),
         kind,
@@ -49,13 +52,19 @@ pub(crate) fn read(node: &Node, kind: StepKind, runbook: &mut Runbook, report: &
         after: after(&mut fields, report),
         modes: modes(&mut fields, report),
         policy: PolicyDef::default(),
-        compensate: fields.boolean("compensate", report),
+        compensate,
+        undo,
+        when: when::read(&mut fields, report),
         estimate_ms: fields.duration("estimate", report).map(|(ms, _)| ms),
         waivers: waivers(&mut fields, report),
         approval: None,
         wait_ms,
         head: node.head,
         references: Vec::new(),
+        each: each::read(&mut fields, report),
+        defaults: PolicyDef::default(),
+        fan: None,
+        foreign: false,
     };
     if kind == StepKind::Approve {
         step.approval = Some(approval(node, &mut fields, report));
@@ -70,11 +79,10 @@ pub(crate) fn read(node: &Node, kind: StepKind, runbook: &mut Runbook, report: &
                 .help("write snapshot=\"{{steps.NAME.snapshot}}\"");
         }
     }
-    for name in ["when", "concurrency", "lock", "for-each"] {
-        for field in fields.all(name) {
-            let stand_in = Node { name: name.to_owned(), name_span: field.span, ..Node::default() };
-            later(&stand_in, report);
-        }
+    for field in fields.all("lock") {
+        report
+            .error("LB0110", field.span, "a step has no lock of its own")
+            .help("the targets that it writes to are locked; name the lock there: target \"NAME\" { lock \"...\" }");
     }
     arguments(&mut step, fields, report);
     collect_references(&mut step, report);
@@ -125,7 +133,7 @@ fn read_roles(
     found
 }
 
-fn after(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Named> {
+pub(crate) fn after(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Named> {
     let mut names = Vec::new();
     for field in fields.all("after") {
         if let Some(node) = field.node {
@@ -140,7 +148,7 @@ fn after(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Named> {
     names
 }
 
-fn modes(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Mode> {
+pub(crate) fn modes(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Mode> {
     let mut kept: Vec<Mode> = Mode::ALL.to_vec();
     for (name, keep) in [("only", true), ("except", false)] {
         for field in fields.all(name) {
@@ -157,6 +165,33 @@ fn modes(fields: &mut Fields<'_>, report: &mut Report) -> Vec<Mode> {
         }
     }
     kept
+}
+
+/// `compensate #true`, or a block that says how the step is undone.
+fn compensate(fields: &mut Fields<'_>, report: &mut Report) -> (Option<(bool, Span)>, Option<UndoDef>) {
+    let block = fields.node.children.iter().any(|child| child.name == "compensate" && child.has_block);
+    if !block {
+        return (fields.boolean("compensate", report), None);
+    }
+    let Some(field) = fields.one("compensate", report) else { return (None, None) };
+    // Where a property stands beside the block, that it is given twice was said.
+    let Some(node) = field.node else { return (None, None) };
+    at_most_args(node, 1, report);
+    if let Some(arg) = node.args.first()
+        && arg.value != KdlValue::Bool(true)
+    {
+        report
+            .error("LB0120", arg.span, "a block says how the step is undone, and this says something else")
+            .help("write compensate { ... }, or compensate #false without a block");
+    }
+    let mut inner = Fields::new(node);
+    let timeout = inner.duration("timeout", report);
+    if let Some((0, span)) = timeout {
+        report.error("LB0120", span, "a time-out cannot be zero").help(DURATION_HELP);
+    }
+    let undo = UndoDef { timeout_ms: timeout.map(|(ms, _)| ms), retry: retry(&mut inner, report) };
+    inner.refuse_rest(&["timeout", "retry"], report);
+    (Some((true, field.span)), Some(undo))
 }
 
 fn waivers(fields: &mut Fields<'_>, report: &mut Report) -> Vec<(Waiver, Span)> {
@@ -253,8 +288,8 @@ fn retry(fields: &mut Fields<'_>, report: &mut Report) -> Option<Retry> {
 fn arguments(step: &mut StepDef, fields: Fields<'_>, report: &mut Report) {
     if !step.kind.by_plugin() {
         let known: &[&str] = match step.kind {
-            StepKind::Approve => &["role", "quorum", "timeout", "after", "only", "except"],
-            _ => &["for", "after", "only", "except"],
+            StepKind::Approve => &["role", "quorum", "timeout", "after", "only", "except", "when", "for-each"],
+            _ => &["for", "after", "only", "except", "when", "for-each"],
         };
         fields.refuse_rest(known, report);
         return;

@@ -2,8 +2,9 @@
 
 use kdl::{KdlDocument, KdlNode, KdlValue};
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
 use crate::lex::{Kind, Token, lex};
+use crate::report::Report;
 
 /// The longest text of one node below the runbook: far more than anybody writes, and little enough that the parser's
 /// recursion ends long before its stack does.
@@ -41,12 +42,29 @@ pub(crate) struct Node {
     pub(crate) has_block: bool,
 }
 
+impl Node {
+    /// Moves all its places: its text stands behind others.
+    pub(crate) fn shift(&mut self, by: usize) {
+        self.name_span.offset += by;
+        self.head.offset += by;
+        self.args.iter_mut().for_each(|arg| arg.span.offset += by);
+        for prop in &mut self.props {
+            prop.whole.offset += by;
+            prop.arg.span.offset += by;
+        }
+        // The depth of a text was checked before it was parsed.
+        self.children.iter_mut().for_each(|child| child.shift(by));
+    }
+}
+
 /// A text, parsed as far as it can be.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Parsed {
     pub(crate) nodes: Vec<Node>,
     /// Names (second words) of nodes that could not be parsed: what refers to them is not reported.
     pub(crate) broken: Vec<String>,
+    /// A part of it is in a file that could not be read.
+    pub(crate) incomplete: bool,
 }
 
 /// Parses a text. The children of top nodes with the name `split` are cut one by one, so that a mistake in one hides

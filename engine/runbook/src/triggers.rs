@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use lifeboat_core::plan::Mode;
 
-use crate::diagnostic::Report;
 use crate::fields::{Fields, at_most_args, no_block, no_props, string, unknown_node};
 use crate::model::{Named, Trigger};
 use crate::read::mode_word;
+use crate::report::Report;
 use crate::syntax::Node;
 
 /// The areas of the IANA time zone database, and its zones without an area. The full list is a data base that changes

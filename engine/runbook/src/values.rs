@@ -4,8 +4,9 @@ use kdl::KdlValue;
 use lifeboat_core::limits::DURATION_MAX_MS;
 use serde_json::{Map, Number, Value, json};
 
-use crate::diagnostic::{Report, Span};
+use crate::diagnostic::Span;
 use crate::model::Places;
+use crate::report::Report;
 use crate::syntax::{Arg, Node};
 
 /// Reads a duration as `90s`, `1h30m`, `250ms`, `2d`. Milliseconds.

@@ -7,12 +7,15 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use common::{catalog, rendered, source};
-use lifeboat_runbook::check;
+use common::{Folder, catalog, rendered, rendered_files, source};
+use lifeboat_runbook::{check, check_with};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes")
+}
 
 fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes");
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "kdl")).collect();
     files.sort();
     files
@@ -24,10 +27,11 @@ fn every_mistake_is_reported_as_its_golden_file_says() {
     let mut different = Vec::new();
     for path in files() {
         let text = std::fs::read_to_string(&path).unwrap();
-        let (_, found) = check(&source("runbook.kdl", &text), &catalog());
+        let (file, others) = (source("runbook.kdl", &text), Folder(folder()));
+        let found = check_with(&file, &others, &catalog()).diagnostics;
         assert!(!found.is_empty(), "{} has no mistake", path.display());
         assert!(found.iter().all(|one| one.help.is_some()), "{} has a mistake without help", path.display());
-        let now = rendered(&text, &found);
+        let now = rendered_files(&file, &others, &found);
         let golden = path.with_extension("expected");
         if bless {
             std::fs::write(&golden, &now).unwrap();
@@ -43,7 +47,8 @@ fn there_are_many_mistakes_with_many_codes() {
     let mut codes = BTreeSet::new();
     for path in files() {
         let text = std::fs::read_to_string(&path).unwrap();
-        codes.extend(check(&source("x", &text), &catalog()).1.into_iter().map(|one| one.code));
+        let found = check_with(&source("x", &text), &Folder(folder()), &catalog()).diagnostics;
+        codes.extend(found.into_iter().map(|one| one.code));
     }
     assert!(files().len() >= 60, "{} files", files().len());
     assert!(codes.len() >= 45, "{} codes: {codes:?}", codes.len());

@@ -1,8 +1,10 @@
 //! `check`: every mistake of every file, in one pass.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use lifeboat_core::Error;
+use lifeboat_core::plugin::Catalog;
 use lifeboat_runbook::{Diagnostic, Severity};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
@@ -18,12 +20,8 @@ use crate::world::World;
 /// A file that cannot be read, or plugins that cannot be loaded.
 pub fn check(world: &World, paths: &[PathBuf], format: CheckFormat) -> Result<Exit, Error> {
     let catalog = world.catalog()?;
-    let mut all = Vec::new();
     let files = files::kdl_files(paths)?;
-    for path in &files {
-        let source = files::read_source(path)?;
-        all.extend(lifeboat_runbook::check(&source, &catalog).1);
-    }
+    let (all, count) = look(&files, &catalog)?;
     let errors = all.iter().filter(|found| found.severity == Severity::Error).count();
     if format == CheckFormat::Json || world.screen.json {
         put_json(&all)?;
@@ -37,10 +35,29 @@ pub fn check(world: &World, paths: &[PathBuf], format: CheckFormat) -> Result<Ex
         };
         let warnings = all.len() - errors;
         let more = if warnings == 0 { String::new() } else { format!(", {warnings} to look at") };
-        let count = files.len();
         screen.say(&format!("{count} {}: {verdict}{more}", if count == 1 { "runbook" } else { "runbooks" }));
     }
     Ok(if errors == 0 { Exit::Success } else { Exit::Refused })
+}
+
+/// What is wrong with these files, and how many runbooks they are. A file without a runbook that one of the others includes
+/// is a part of that one; what is wrong with a file that several others name is said once.
+fn look(files: &[PathBuf], catalog: &Catalog) -> Result<(Vec<Diagnostic>, usize), Error> {
+    let mut checked = Vec::new();
+    let mut named: BTreeSet<PathBuf> = BTreeSet::new();
+    // What cannot be found is reported where it is named.
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    for path in files {
+        let found = lifeboat_runbook::check_with(&files::read_source(path)?, &files::Disk, catalog);
+        named.extend(found.files.iter().map(|name| whole(Path::new(name))));
+        checked.push((whole(path), found));
+    }
+    checked.retain(|(path, found)| found.runbook.is_some() || !named.contains(path));
+    let count = checked.len();
+    let mut seen = BTreeSet::new();
+    let all = checked.into_iter().flat_map(|(_, found)| found.diagnostics);
+    let all = all.filter(|one| seen.insert((whole(Path::new(&one.file)), one.code, one.span)));
+    Ok((all.collect(), count))
 }
 
 /// Prints diagnostics with their source on standard error.

@@ -35,13 +35,13 @@ pub fn plan(world: &World, args: &RunbookArgs, format: PlanFormat) -> Result<Exi
     Ok(Exit::Success)
 }
 
-/// A compiled runbook with its text.
+/// A compiled runbook with its text: that of all its files.
 pub struct Compiled {
     /// The plan.
     pub plan: Plan,
     /// Its graph.
     pub graph: PlanGraph,
-    /// The runbook's text.
+    /// The runbook's text, with those of the files that it includes and runs.
     pub text: String,
 }
 
@@ -59,14 +59,14 @@ pub fn compile(world: &World, args: &RunbookArgs, catalog: &Catalog) -> Result<O
         inputs.insert(key.to_owned(), value.to_owned());
     }
     let source = files::read_source(&args.runbook)?;
-    match lifeboat_runbook::compile(&source, catalog, mode, &inputs) {
-        Ok((plan, warnings)) => {
+    match lifeboat_runbook::compile_with(&source, &files::Disk, catalog, mode, &inputs) {
+        Ok(lifeboat_runbook::Compiled { plan, warnings, text }) => {
             if !world.screen.quiet {
                 print(&world.screen, &warnings);
             }
             let graph = PlanGraph::new(&plan)
                 .map_err(|cause| Error::new("LB0503", "the plan is no graph").with("cause", format!("{cause:?}")))?;
-            Ok(Some(Compiled { plan, graph, text: source.text }))
+            Ok(Some(Compiled { plan, graph, text }))
         }
         Err(diagnostics) => {
             print(&world.screen, &diagnostics);

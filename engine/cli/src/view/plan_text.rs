@@ -3,7 +3,7 @@
 //! Colour is only ever a second way to say what a word says already.
 
 use lifeboat_core::graph::PlanGraph;
-use lifeboat_core::plan::{Effect, InDoubt, Plan, Policy, Step};
+use lifeboat_core::plan::{Condition, Effect, InDoubt, Plan, Policy, Step, Test, UndoPolicy};
 
 use super::duration::duration;
 
@@ -141,6 +141,12 @@ impl Page<'_> {
             details.push(format!("plugin {plugin}{pin} · needs {needs}"));
             details.push(policy(&step.policy, step.compensate));
         }
+        details.extend(step.undo.as_ref().filter(|_| step.compensate).map(undo));
+        details.extend(step.when.iter().map(condition));
+        if let Some(fan) = &step.fan {
+            let item = fan.item.as_str().map_or_else(|| fan.item.to_string(), str::to_owned);
+            details.push(format!("item {item} of {} · at most {} at once", fan.of, fan.limit));
+        }
         if let Some(approval) = &step.approval {
             let within = approval.expires_ms.map_or_else(String::new, |ms| format!(" within {}", duration(ms)));
             let quorum = plural(approval.quorum as usize, "person").replace("persons", "people");
@@ -180,6 +186,10 @@ impl Page<'_> {
         let asked: Vec<&str> =
             self.plan.steps.iter().filter(|step| step.approval.is_some()).map(|step| step.id.as_str()).collect();
         self.fact("approvals", &list(&asked, ", "));
+        let locks: Vec<&str> = self.plan.locks().into_iter().collect();
+        if !locks.is_empty() {
+            self.fact("locks", &locks.join(", "));
+        }
         let undone: Vec<&str> =
             self.plan.steps.iter().filter(|step| step.compensate).map(|step| step.id.as_str()).collect();
         let failure = if self.plan.on_failure.compensate && !undone.is_empty() {
@@ -209,6 +219,25 @@ fn policy(policy: &Policy, compensate: bool) -> String {
         InDoubt::Ask => " · in doubt: ask",
     });
     text + if compensate { " · undone on failure" } else { "" }
+}
+
+fn undo(undo: &UndoPolicy) -> String {
+    let retry = &undo.retry;
+    let (from, to) = (duration(retry.backoff_ms), duration(retry.max_ms));
+    let again =
+        if retry.count == 0 { "no retry".into() } else { format!("retry {} after {from} to {to}", retry.count) };
+    format!("to undo: timeout {} · {again}", duration(undo.timeout_ms))
+}
+
+fn condition(condition: &Condition) -> String {
+    let asked = match &condition.test {
+        Test::Holds => String::new(),
+        Test::Is(value) => format!(" is {value}"),
+        Test::Not(value) => format!(" is not {value}"),
+        Test::Above(number) => format!(" is above {number}"),
+        Test::Below(number) => format!(" is below {number}"),
+    };
+    format!("only when {}{asked}", condition.value)
 }
 
 /// The parts in a row, or the word for there being none.

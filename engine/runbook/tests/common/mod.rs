@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, dead_code)]
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use lifeboat_core::Digest;
 use lifeboat_core::plan::{Effect, StepKind};
 use lifeboat_core::plugin::{Catalog, Description, KindDescription, Known};
-use lifeboat_runbook::{Diagnostic, SourceFile};
+use lifeboat_runbook::{Diagnostic, SourceFile, SourceFiles};
 use serde_json::{Value, json};
 
 fn object(properties: Value, required: Value) -> Value {
@@ -129,6 +132,44 @@ pub fn catalog() -> Catalog {
 /// A source file for a test.
 pub fn source(name: &str, text: &str) -> SourceFile {
     SourceFile { name: name.to_owned(), text: text.to_owned() }
+}
+
+/// Further files, from their texts.
+pub struct Files(pub BTreeMap<String, String>);
+
+impl Files {
+    pub fn of(files: &[(&str, &str)]) -> Self {
+        Self(files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect())
+    }
+}
+
+impl SourceFiles for Files {
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        self.0.get(name).map(|text| text.clone().into_bytes()).ok_or_else(|| "there is no such file".to_owned())
+    }
+}
+
+/// Further files, from a folder.
+pub struct Folder(pub PathBuf);
+
+impl SourceFiles for Folder {
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        std::fs::read(self.0.join(name)).map_err(|_| "there is no such file".to_owned())
+    }
+}
+
+/// [`rendered`] for a runbook of several files: those behind the first one are named.
+pub fn rendered_files(first: &SourceFile, files: &dyn SourceFiles, diagnostics: &[Diagnostic]) -> String {
+    let mut out = String::new();
+    for one in diagnostics {
+        if one.file == first.name {
+            out.push_str(&rendered(&first.text, std::slice::from_ref(one)));
+        } else {
+            let text = String::from_utf8(files.read(&one.file).unwrap()).unwrap();
+            out.push_str(&format!("{}: {}", one.file, rendered(&text, std::slice::from_ref(one))));
+        }
+    }
+    out
 }
 
 /// Diagnostics as a golden file has them: code, place, the text there, message, labels, help.
