@@ -14,6 +14,7 @@ mod embedded;
 mod errors;
 mod folder;
 mod frame;
+mod gaps;
 mod index;
 mod indexer;
 mod inspect;

@@ -32,8 +32,13 @@ pub fn read_only(dir: &Path) -> Result<ReadOnly, Error> {
     let (folder, mut replay) = load(dir)?;
     let mut locations: HashMap<RunId, Vec<Location>> = HashMap::new();
     for op in std::mem::take(&mut replay.ops) {
-        if let Op::Run(head, location) = op {
-            locations.entry(head.run).or_default().push(location);
+        match op {
+            Op::Run(head, location) => locations.entry(head.run).or_default().push(location),
+            Op::Set(set, _) => {
+                let end = set.head.map_or(0, |head| head.seq);
+                locations.entry(set.run).or_default().retain(|location| location.first <= end);
+            }
+            _ => {}
         }
     }
     let quarantined = replay.quarantined();
