@@ -229,6 +229,14 @@ pub trait AttemptSink: Send + Sync + 'static {
 pub trait StepExecutor: Send + Sync + 'static {
     /// Does it (or undoes it, by the attempt's direction).
     fn execute(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, Outcome>;
+    /// Whether everything is there that the plan pins. A run whose plan is refused here is named and left as it is: none of
+    /// its steps is begun, and none fails.
+    ///
+    /// # Errors
+    /// `LB0701` a plugin is missing, `LB0702` it is not the one that the plan was made for.
+    fn ready(&self, _plan: &Plan) -> Result<(), crate::Error> {
+        Ok(())
+    }
     /// Finds out whether an attempt with that key had its effect.
     fn probe(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer>;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lifeboat_core::limits::OUTPUTS_BYTES_MAX;
 use lifeboat_core::outcome::ProbeAnswer;
 use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, Direction, StepExecutor};
-use lifeboat_core::{Code, Effect, Error, Failure, FailureKind, Outcome, Step};
+use lifeboat_core::{Code, Effect, Error, Failure, FailureKind, Outcome, Plan, Step};
 use serde_json::Value;
 
 use crate::bindings::exports::lifeboat::plugin::steps::{
@@ -197,6 +197,10 @@ fn cannot_tell(broken: &Broken) -> ProbeAnswer {
 }
 
 impl StepExecutor for Executor {
+    fn ready(&self, plan: &Plan) -> Result<(), Error> {
+        plan.plugins.keys().try_for_each(|name| self.host.plugin_for(name, Some(plan)).map(drop))
+    }
+
     fn execute(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
             let (call, record) = match self.prepare(&attempt, sink) {

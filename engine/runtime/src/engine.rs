@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lifeboat_core::event::{Event, EventKind, Said};
 use lifeboat_core::ids::{RunId, StepId};
 use lifeboat_core::plan::Plan;
-use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoreError};
+use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoreError, StoredEvent};
 use lifeboat_core::state::{Heading, Phase, RunState, Summary};
 use lifeboat_core::{Error, apply};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -118,8 +118,34 @@ impl Engine {
     /// Takes a run up again: after a crash, a stop, or to speak a verb on it.
     ///
     /// # Errors
-    /// `LB0501` no such run; `LB0503` its log is damaged; the store's errors.
+    /// `LB0501` no such run; `LB0503` its log is damaged; `LB0701` or `LB0702` a plugin that its plan pins is not there, and
+    /// nothing was begun; the store's errors.
     pub async fn resume(&self, run: &RunId) -> Result<RunHandle, Error> {
+        let loaded = self.load(run).await?;
+        self.ready(&loaded.state).map_err(|error| *error)?;
+        Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true))
+    }
+
+    /// Whether everything is there that the run needs to go on; a run that has ended needs nothing.
+    ///
+    /// # Errors
+    /// `LB0701` or `LB0702`, with the run in its words.
+    pub fn ready(&self, state: &RunState) -> Result<(), Box<Error>> {
+        if state.result.is_some() {
+            return Ok(());
+        }
+        let run = &state.run;
+        self.inner.parts.executor.ready(&state.plan).map_err(|error| {
+            let message = format!("run {run} cannot go on: {}", error.message);
+            Box::new(Error { message, ..error }.with("run", run))
+        })
+    }
+
+    /// Takes a run up again though a plugin of it may be missing: to end it.
+    ///
+    /// # Errors
+    /// `LB0501` no such run; `LB0503` its log is damaged; the store's errors.
+    pub async fn resume_unready(&self, run: &RunId) -> Result<RunHandle, Error> {
         let loaded = self.load(run).await?;
         Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true))
     }
@@ -136,7 +162,8 @@ impl Engine {
                 .hint("'lifeboat runs' lists the runs of this data folder")
         })?;
         let stored = store.read(run, 0).await.map_err(told)?;
-        let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>();
+        let decode = |event: &StoredEvent| Event::decode(&event.bytes).map_err(|error| error.with("event", event.seq));
+        let events = stored.iter().map(decode).collect::<Result<Vec<_>, _>>();
         let events = events.map_err(|error| error.with("run", run))?;
         let state = apply::replay(&events).map_err(|error| error.with("run", run))?;
         Ok(Loaded { state, events, head })

@@ -82,6 +82,12 @@ impl Folder {
         Ok(Locked { _file: file })
     }
 
+    /// Whether another process has the folder now. Nothing is made or written.
+    pub fn in_use(&self) -> bool {
+        let Ok(file) = File::open(self.root.join("lock")) else { return false };
+        matches!(rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+    }
+
     /// The journal's identity. `None` where the folder is new.
     pub fn identity(&self) -> Result<Option<String>, Error> {
         let path = self.format();

@@ -121,7 +121,8 @@ impl Replay {
             let seq = here.map_or(0, |here| here.seq);
             let same = here.is_some_and(|here| here.seq > head.seq || (here.seq, here.chain) == (head.seq, head.chain));
             if !same && !self.model.quarantined.contains_key(&head.run) {
-                let reason = format!("the index knows of {} events, the journal has {seq}: the last are lost", head.seq);
+                let reason =
+                    format!("the index knows of {} events, the journal has {seq}: the last are lost", head.seq);
                 short.push((head.run.clone(), reason));
             }
         }

@@ -10,8 +10,8 @@ use lifeboat_core::{Error, RunId};
 
 use crate::errors;
 use crate::folder::{Folder, Locked};
-use crate::index::{Index, Loaded};
 use crate::frame::{Record, Set};
+use crate::index::{Index, Loaded};
 use crate::model::Model;
 use crate::replay::{Damage, Position, Quarantined, Replay};
 use crate::scan::{Piece, scan};
@@ -27,6 +27,8 @@ pub enum Fault {
     Write,
     /// Before a batch is flushed.
     Flush,
+    /// Before each change that a repair makes.
+    Repair,
 }
 
 /// Makes the disk fail, for tests: called before each such operation, its error is taken for the system's.

@@ -26,9 +26,13 @@ async fn speak(world: &World, run: &str, verb: Verb, said: Said) -> Result<Exit,
 }
 
 async fn speak_to(world: &World, engine: &Engine, run: &RunId, verb: Verb, said: Said) -> Result<Exit, Error> {
-    let plan = engine.load(run).await?.state.plan;
-    let live = Live::start(world.screen, engine, &plan);
-    let handle = engine.resume(run).await?;
+    let state = engine.load(run).await?.state;
+    let live = Live::start(world.screen, engine, &state.plan);
+    let handle = match verb {
+        // To end a run, none of its plugins has to be there.
+        Verb::Cancel { compensate: false } => engine.resume_unready(run).await?,
+        _ => engine.resume(run).await?,
+    };
     if let Err(error) = handle.say(verb, said).await {
         live.finish().await;
         return Err(error);
