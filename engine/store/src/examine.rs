@@ -88,19 +88,19 @@ pub(crate) fn findings(folder: &Folder, replay: &Replay, journal: &ReadOnly, our
     all
 }
 
+/// So many records, as the subject of a sentence about their loss.
+pub(crate) fn lost(count: u64) -> String {
+    if count == 1 { "1 record is lost".to_owned() } else { format!("{count} records are lost") }
+}
+
 fn damage(found: &Damage) -> Finding {
-    let records =
-        |count: u64| if count == 1 { "1 record is lost".to_owned() } else { format!("{count} records are lost") };
     let (kind, means) = match (found.missing, found.offset) {
         (0, _) => ("damaged-bytes", "no record was in these bytes".to_owned()),
-        (count, 0) => (
-            "missing-records",
-            format!("{}; each is a round of events of one run, a document or a lease", records(count)),
-        ),
-        (count, _) => (
-            "damaged-record",
-            format!("{}; runs that they belong to are in quarantine, the others go on", records(count)),
-        ),
+        (count, offset) => {
+            let text =
+                format!("{}: events of runs, documents or leases; a run that is hit is in quarantine", lost(count));
+            (if offset == 0 { "missing-records" } else { "damaged-record" }, text)
+        }
     };
     Finding {
         kind,
@@ -115,14 +115,14 @@ fn damage(found: &Damage) -> Finding {
 }
 
 fn settled(gap: &Gap) -> Finding {
-    let count = 1 + gap.lost.last - gap.lost.first;
+    let (first, last) = (gap.lost.first, gap.lost.last);
+    let records = if first == last { format!("record {first}") } else { format!("records {first} to {last}") };
     Finding {
         kind: "repaired",
         segment: Some(segment::name(gap.segment)),
         offset: Some(gap.offset),
-        what: format!("{count} lost by damage before a repair: {}", if count == 1 { "record" } else { "records" })
-            + &format!(" {} to {}", gap.lost.first, gap.lost.last),
-        means: "a repair took the broken bytes out; the copy that it made has them".to_owned(),
+        what: format!("here stood {records}, lost by damage before a repair"),
+        means: "the repair took the broken bytes out; the copy that it made has them".to_owned(),
         ..Finding::default()
     }
 }
@@ -163,7 +163,7 @@ fn broken_run(broken: &Broken, replay: &Replay, journal: &ReadOnly) -> Finding {
         _ => journal.place(&broken.run, broken.good + 1),
     };
     let cut = format!(
-        "'lifeboat doctor --repair --cut {}' lets it go on after event {}, and keeps what comes later in a file",
+        "'lifeboat doctor --repair --cut {}' lets it go on after event {}, where what it did later may be done again",
         broken.run, broken.good
     );
     let remedy = match (broken.kind, broken.good) {
@@ -227,7 +227,7 @@ fn index(folder: &Folder, replay: &Replay, ours: bool) -> Vec<Finding> {
                 event: Some(1 + replay.model.heads.get(&run).map_or(0, |head| head.seq)),
                 what: reason,
                 means: "events that were stored are gone: the next start puts the run into quarantine, the others go on".to_owned(),
-                remedy: format!("bring the data folder back from a copy; or 'lifeboat doctor --repair --cut {run}' lets it go on without them"),
+                remedy: format!("bring the data folder back from a copy; or 'lifeboat doctor --repair --cut {run}' lets it go on without them, where what it did later may be done again"),
                 run: Some(run),
                 ..Finding::default()
             });

@@ -169,7 +169,7 @@ fn mend(
             replay.gaps.iter().filter(|gap| gap.segment == *number).map(|gap| 1 + gap.lost.last - gap.lost.first).sum();
         let text = match rewrite(folder, replay, *number, segments.last() == Some(number))? {
             Rewritten::Anew(_) if lost > 0 => {
-                format!("{name} was written anew without its broken bytes; it says that {lost} records are lost")
+                format!("{name} was written anew without its broken bytes; it says that {}", examine::lost(lost))
             }
             Rewritten::Anew(_) => format!("{name} was written anew without its broken bytes; no record is lost"),
             Rewritten::Removed => format!("{name} held no good record and was removed"),

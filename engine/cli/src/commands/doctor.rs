@@ -1,7 +1,6 @@
 //! `doctor`: looks for what is wrong, changes nothing.
 
 use lifeboat_core::Error;
-use lifeboat_core::ports::StepExecutor;
 use lifeboat_host::Host;
 use lifeboat_store::Finding;
 use serde::Serialize;
