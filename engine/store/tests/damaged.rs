@@ -246,7 +246,7 @@ fn a_run_that_the_index_knows_to_be_longer_is_named_and_cut() {
         repaired.remaining.iter().filter(|f| f.bad).map(|f| f.run.clone()).collect::<Vec<_>>(),
         [Some(run.clone())]
     );
-    assert_eq!(broken(dir.path()), [run.clone()]);
+    assert_eq!(broken(dir.path()), std::slice::from_ref(&run));
     let cut = repair(dir.path(), &wish(vec![run.clone()]), &options(1 << 20)).unwrap();
     assert!(cut.remaining.iter().all(|finding| !finding.bad), "{:?}", cut.remaining);
     assert_eq!((cut.cut[0].kept + 1, cut.cut[0].lost.len()), (short.event.unwrap(), 0));
