@@ -8,6 +8,7 @@ mod cut;
 mod failing;
 mod flow;
 mod limits;
+mod missing;
 mod scale;
 mod storing;
 mod verbs;
