@@ -92,8 +92,8 @@ impl ReadOnly {
     /// # Errors
     /// What keeps its log from being followed. A run that is not there has no events, and that is one.
     pub fn state(&self, run: &RunId) -> Result<RunState, Box<Broken>> {
-        if let Some(found) = self.quarantined().iter().find(|found| found.run == *run) {
-            let (good, reason) = (found.good, found.reason.clone());
+        if let Some((good, reason)) = self.quarantine(run) {
+            let reason = reason.clone();
             let error = errors::quarantined(run, &reason);
             return Err(Box::new(Broken { run: run.clone(), kind: Break::Quarantined, good, reason, error }));
         }

@@ -298,7 +298,7 @@ impl Drop for Scratch {
 /// # Errors
 /// `LB0605` unknown format, `LB0606` the system refused.
 pub(crate) fn examine(folder: &Folder, ours: bool) -> Result<Vec<Finding>, Error> {
-    let (_, replay) = crate::offline::load(&folder.root)?;
-    let journal = crate::offline::read_only(&folder.root)?;
+    let (_, mut replay) = crate::offline::load(&folder.root)?;
+    let journal = crate::offline::reading(folder, &mut replay);
     Ok(findings(folder, &replay, &journal, ours))
 }

@@ -41,8 +41,8 @@ pub struct Inspection {
 /// # Errors
 /// `LB0605` unknown format, `LB0606` the system refused.
 pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
-    let (folder, replay) = offline::load(dir)?;
-    let journal = offline::read_only(dir)?;
+    let (folder, mut replay) = offline::load(dir)?;
+    let journal = offline::reading(&folder, &mut replay);
     let findings = examine::findings(&folder, &replay, &journal, false);
     let segments = segment::list(&folder.journal())?;
     let bytes = segments.iter().filter_map(|number| segment::path(&folder.journal(), *number).metadata().ok());

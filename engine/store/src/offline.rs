@@ -30,6 +30,11 @@ pub struct ReadOnly {
 /// `LB0605` unknown format, `LB0606` the system refused.
 pub fn read_only(dir: &Path) -> Result<ReadOnly, Error> {
     let (folder, mut replay) = load(dir)?;
+    Ok(reading(&folder, &mut replay))
+}
+
+/// What was replayed, for reading. The changes are taken out of the replay.
+pub(crate) fn reading(folder: &Folder, replay: &mut Replay) -> ReadOnly {
     let mut locations: HashMap<RunId, Vec<Location>> = HashMap::new();
     for op in std::mem::take(&mut replay.ops) {
         match op {
@@ -41,8 +46,8 @@ pub fn read_only(dir: &Path) -> Result<ReadOnly, Error> {
             _ => {}
         }
     }
-    let quarantined = replay.quarantined();
-    Ok(ReadOnly { journal: folder.journal(), model: replay.model, locations, damage: replay.damage, quarantined })
+    let (model, damage, quarantined) = (replay.model.clone(), replay.damage.clone(), replay.quarantined());
+    ReadOnly { journal: folder.journal(), model, locations, damage, quarantined }
 }
 
 /// Replays a whole journal in memory.
@@ -69,6 +74,12 @@ impl ReadOnly {
     pub fn known(&self) -> Vec<RunId> {
         let all: BTreeSet<&RunId> = self.model.heads.keys().chain(self.model.quarantined.keys()).collect();
         all.into_iter().cloned().collect()
+    }
+
+    /// Why a run is in quarantine, and its last good event, if it is.
+    pub(crate) fn quarantine(&self, run: &RunId) -> Option<(u64, &String)> {
+        let reason = self.model.quarantined.get(run)?;
+        Some((self.model.heads.get(run).map_or(0, |head| head.seq), reason))
     }
 
     /// The segment and byte of the frame with that event of a run.

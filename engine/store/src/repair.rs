@@ -81,8 +81,8 @@ pub fn repair(dir: &Path, wish: &Wish, options: &Options) -> Result<Repaired, Er
     let folder = Folder::new(dir);
     folder.identity()?;
     let lock = folder.lock()?;
-    let (_, replay) = offline::load(dir)?;
-    let journal = offline::read_only(dir)?;
+    let (_, mut replay) = offline::load(dir)?;
+    let journal = offline::reading(&folder, &mut replay);
     let found = examine::findings(&folder, &replay, &journal, true);
     let plans = wish.cut.iter().map(|run| plan(&folder, &journal, &found, run)).collect::<Result<Vec<_>, _>>()?;
     let mut repaired = Repaired::default();
