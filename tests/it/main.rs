@@ -5,6 +5,7 @@
 mod bench;
 mod cli;
 mod crash;
+mod damage;
 mod mistakes;
 mod people;
 mod recovery;

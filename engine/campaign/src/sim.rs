@@ -72,7 +72,12 @@ fn one(seed: u64, report: &mut Report) -> Result<(), String> {
     let written: Arc<dyn Store> = Arc::clone(&setting.store) as Arc<dyn Store>;
     let rig = setting.rig(seed * 100 + 99, written);
     let states = crate::block(last_life(&rig, &cases, &made, &setting.world)).inspect_err(|_| {
-        for run in &crate::block(setting.store.list()).unwrap().into_iter().map(|h| h.run).collect::<Vec<_>>() { for e in setting.store.events(run) { let t = String::from_utf8(e.encode().unwrap()).unwrap(); eprintln!("{run} {}", &t[..t.len().min(150)]); } }
+        for run in &crate::block(setting.store.list()).unwrap().into_iter().map(|h| h.run).collect::<Vec<_>>() {
+            for e in setting.store.events(run) {
+                let t = String::from_utf8(e.encode().unwrap()).unwrap();
+                eprintln!("{run} {}", &t[..t.len().min(150)]);
+            }
+        }
     })?;
     judge(&cases, &states, &setting, seed)?;
     report.count("runs", u64::try_from(states.len()).unwrap());

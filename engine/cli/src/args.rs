@@ -264,8 +264,16 @@ pub enum Command {
     /// Plugins: what there is, and what they can do.
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Look for what is wrong: data folder, operator file, plugins.
-    Doctor,
+    /// Look for what is wrong: data folder, operator file, plugins. With --repair, mend the data folder.
+    Doctor {
+        /// Mend what is damaged in the data folder. A copy of the journal as it was is made first, and kept.
+        #[arg(long)]
+        repair: bool,
+        /// A run in quarantine to cut back to its last good event, so that it goes on from there. What is cut off is kept
+        /// in a file beside the copy. May be given more than once.
+        #[arg(long, value_name = "RUN", requires = "repair")]
+        cut: Vec<String>,
+    },
 }
 
 /// The commands about plugins.

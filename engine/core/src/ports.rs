@@ -285,6 +285,14 @@ pub trait StepExecutor: Send + Sync + 'static {
     /// # Errors
     /// `LB0508` with what does not fit; the executor's own, when the plugin cannot be looked at.
     fn check_outputs(&self, plan: &Plan, step: &Step, outputs: &Value) -> Result<(), crate::Error>;
+    /// Whether everything is there that the plan pins. A run whose plan is refused here is named and left as it is: none of
+    /// its steps is begun, and none fails.
+    ///
+    /// # Errors
+    /// `LB0701` a plugin is missing, `LB0702` it is not the one that the plan was made for.
+    fn ready(&self, _plan: &Plan) -> Result<(), crate::Error> {
+        Ok(())
+    }
     /// Finds out whether an attempt with that key had its effect.
     fn probe(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer>;
 }

@@ -218,6 +218,10 @@ fn cannot_tell(broken: &Broken) -> ProbeAnswer {
 }
 
 impl StepExecutor for Executor {
+    fn ready(&self, plan: &Plan) -> Result<(), Error> {
+        plan.plugins.keys().try_for_each(|name| self.host.plugin_for(name, Some(plan)).map(drop))
+    }
+
     fn execute(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
             let (call, record) = match self.prepare(&attempt, sink) {

@@ -7,7 +7,7 @@ use lifeboat_core::event::{Event, EventKind, Said};
 use lifeboat_core::ids::{RunId, StepId};
 use lifeboat_core::limits::RUNS_QUEUED_MAX;
 use lifeboat_core::plan::Plan;
-use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoreError};
+use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoreError, StoredEvent};
 use lifeboat_core::state::{Heading, Phase, RunState, Summary};
 use lifeboat_core::{Error, apply};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -133,24 +133,45 @@ impl Engine {
     /// Takes a run up again: after a crash, a stop, or to speak a verb on it.
     ///
     /// # Errors
-    /// `LB0501` no such run; `LB0503` its log is damaged; the store's errors.
+    /// `LB0501` no such run; `LB0503` its log is damaged; `LB0701` or `LB0702` a plugin that its plan pins is not there, and
+    /// nothing was begun; the store's errors.
     pub async fn resume(&self, run: &RunId) -> Result<RunHandle, Error> {
         let loaded = self.load(run).await?;
+        self.ready(&loaded.state).map_err(|error| *error)?;
         Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true, None))
     }
 
     /// Takes a run up again to speak a verb on it: the verb comes first, and nothing is begun before it. So a run that is
-    /// taken up to be paused or abandoned does not run on for a step.
+    /// taken up to be paused or abandoned does not run on for a step. To end a run without undoing it, none of its plugins
+    /// has to be there.
     ///
     /// # Errors
     /// As [`Engine::resume`] and [`RunHandle::say`]; a refused verb leaves the run as it is, and nobody carries it on.
     pub async fn resume_saying(&self, run: &RunId, verb: Verb, said: Said) -> Result<RunHandle, Error> {
         let loaded = self.load(run).await?;
+        if !matches!(verb, Verb::Cancel { compensate: false } | Verb::Abandon) {
+            self.ready(&loaded.state).map_err(|error| *error)?;
+        }
         let (answer, wait) = oneshot::channel();
         let first = Inbox::First(Asked { verb, said }, answer);
         let handle = self.spawn(loaded.state, loaded.head.epoch + 1, true, Some(first));
         wait.await.map_err(|_| actor_gone(run))??;
         Ok(handle)
+    }
+
+    /// Whether everything is there that the run needs to go on; a run that has ended needs nothing.
+    ///
+    /// # Errors
+    /// `LB0701` or `LB0702`, with the run in its words.
+    pub fn ready(&self, state: &RunState) -> Result<(), Box<Error>> {
+        if state.result.is_some() {
+            return Ok(());
+        }
+        let run = &state.run;
+        self.inner.parts.executor.ready(&state.plan).map_err(|error| {
+            let message = format!("run {run} cannot go on: {}", error.message);
+            Box::new(Error { message, ..error }.with("run", run))
+        })
     }
 
     /// Reads a run.
@@ -165,7 +186,8 @@ impl Engine {
                 .hint("'lifeboat runs' lists the runs of this data folder")
         })?;
         let stored = store.read(run, 0).await.map_err(told)?;
-        let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>();
+        let decode = |event: &StoredEvent| Event::decode(&event.bytes).map_err(|error| error.with("event", event.seq));
+        let events = stored.iter().map(decode).collect::<Result<Vec<_>, _>>();
         let events = events.map_err(|error| error.with("run", run))?;
         let state = apply::replay(&events).map_err(|error| error.with("run", run))?;
         Ok(Loaded { state, events, head })

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::errors;
 use crate::folder::Locked;
+use crate::frame::Record;
 use crate::index::Index;
 use crate::indexer::IndexQueue;
 use crate::open::{self, Opened, Options, Parts};
@@ -44,7 +45,12 @@ impl EmbeddedStore {
     /// Damage is no error: it is in [`Opened`], and the runs that it does not touch go on.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), Error> {
         let (parts, opened) = open::open(dir, &options)?;
-        let Parts { lock, folder, index, model, active, next } = parts;
+        Ok((Self::start(parts, options)?, opened))
+    }
+
+    /// Starts the threads over what was opened.
+    pub(crate) fn start(parts: Parts, options: Options) -> Result<Self, Error> {
+        let Parts { lock, folder, index, model, active, next, marks } = parts;
         let shared = Arc::new(Shared::new(model));
         let waiting = Arc::new(IndexQueue::default());
         let queue = Arc::new(Queue::default());
@@ -57,7 +63,23 @@ impl EmbeddedStore {
             waiting.run(&mut index, &shared);
         })?;
         store.spawn("lifeboat-journal", move || writer.run(&queue))?;
-        Ok((store, opened))
+        store.mark(marks)?;
+        Ok(store)
+    }
+
+    /// Writes what is to be said of runs, durably.
+    pub(crate) fn mark(&self, records: Vec<Record>) -> Result<(), Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (reply, answer) = std::sync::mpsc::channel();
+        self.queue.push(Command::Mark(records, reply));
+        match answer.recv() {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(StoreError::Failed(error) | StoreError::Indeterminate(error))) => Err(error),
+            Ok(Err(other)) => Err(errors::refused(&other.to_string())),
+            Err(_) => Err(errors::closed()),
+        }
     }
 
     fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {

@@ -52,7 +52,7 @@ pub(crate) fn damaged(segment: u64, offset: u64, reason: &str) -> Error {
         .with("segment", crate::segment::name(segment))
         .with("offset", offset)
         .with("reason", reason)
-        .hint("the other runs go on; bring the data folder back from a copy if this run matters, and check the disk")
+        .hint("the other runs go on; check the disk; 'lifeboat doctor' tells what is damaged and what can be done")
 }
 
 /// A run is not readable because of damage.
@@ -60,7 +60,7 @@ pub(crate) fn quarantined(run: &RunId, reason: &str) -> Error {
     Error::new("LB0602", format!("run {run} is in quarantine: its part of the journal is damaged"))
         .with("run", run)
         .with("reason", reason)
-        .hint("the other runs go on; 'lifeboat doctor' lists the damage; start the run anew or bring the data folder back from a copy")
+        .hint("the other runs go on; 'lifeboat doctor' tells what is damaged and what can be done")
 }
 
 /// Something is larger than a named limit.
@@ -73,6 +73,22 @@ pub(crate) fn too_large(what: &str, bytes: usize, limit: usize) -> Error {
 pub(crate) fn refused(what: &str) -> Error {
     Error::new("LB0607", format!("the store refused a request: {what}"))
         .hint("this is a defect of the engine: please report it with this text")
+}
+
+/// A run that is to be cut back is whole.
+pub(crate) fn whole(run: &RunId) -> Error {
+    Error::new("LB0608", format!("run {run} has nothing wrong with it, so there is nothing to cut off"))
+        .with("run", run)
+        .hint("'lifeboat doctor' names the runs that can be cut back; 'lifeboat cancel' ends a run that is whole")
+}
+
+/// The copy that a repair makes first does not fit on the disk.
+pub(crate) fn no_room(dir: &Path, need: u64, free: u64) -> Error {
+    Error::new("LB0609", "there is no room for the copy of the journal that a repair makes first")
+        .with("path", dir.display())
+        .with("needed", format!("{need} bytes"))
+        .with("free", format!("{free} bytes"))
+        .hint("free some space on that disk and repair again; nothing was changed")
 }
 
 /// The writer does not trust the disk any more.

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lifeboat_core::Error;
 use rustix::fs::FlockOperation;
@@ -11,6 +12,10 @@ use crate::errors;
 
 /// The first line of the file `FORMAT`.
 pub(crate) const FORMAT: &str = "lifeboat-store 1";
+
+/// How often the lock is tried again, and how long between two.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The paths in a data folder.
 #[derive(Clone, Debug)]
@@ -68,7 +73,16 @@ impl Folder {
         let fail = |cause: io::Error| errors::io("lock the data folder", &path, &cause);
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(fail)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let mut taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        for _ in 0..LOCK_TRIES {
+            if taken != Err(rustix::io::Errno::WOULDBLOCK) {
+                break;
+            }
+            // A doctor that looks, or a child between fork and exec, has it for a moment only.
+            std::thread::sleep(LOCK_PAUSE);
+            taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        }
+        match taken {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut text = String::new();
@@ -80,6 +94,12 @@ impl Folder {
         // The number only serves the other's error message: a full disk must not keep anybody from reading.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Locked { _file: file })
+    }
+
+    /// Whether another process has the folder now. Nothing is made or written.
+    pub fn in_use(&self) -> bool {
+        let Ok(file) = File::open(self.root.join("lock")) else { return false };
+        matches!(rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
     }
 
     /// The journal's identity. `None` where the folder is new.

@@ -6,7 +6,7 @@
 //! damaged payload is still known. All numbers are little endian.
 
 use lifeboat_core::RunId;
-use lifeboat_core::ports::Lease;
+use lifeboat_core::ports::{Lease, RunHead};
 
 /// Bytes of a frame's header.
 pub(crate) const HEADER: usize = 52;
@@ -16,6 +16,8 @@ pub(crate) const MAGIC: [u8; 4] = *b"LBf1";
 const KIND_EVENTS: u8 = 1;
 const KIND_DOCUMENT: u8 = 2;
 const KIND_LEASE: u8 = 3;
+const KIND_LOST: u8 = 4;
+const KIND_SET: u8 = 5;
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,36 @@ pub(crate) enum Record {
         /// Who has it now; an empty holder where it was given back.
         lease: Lease,
     },
+    /// Frames that are gone for good. A repair writes it in their place; it has the number of the last of them.
+    Lost(Lost),
+    /// What is known of a run is something else from here on. A repair writes it, and an opening that found a run short.
+    Set(Set),
+}
+
+/// Frames that are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// The number of the first.
+    pub first: u64,
+    /// The number of the last.
+    pub last: u64,
+    /// Whose they were, as far as that is known.
+    pub owners: Vec<u64>,
+    /// Of how many it is not known whose they were.
+    pub unknown: u64,
+    /// What was wrong with them.
+    pub reason: String,
+}
+
+/// A run cut back, let go on, or set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Set {
+    /// The run.
+    pub run: RunId,
+    /// What is known of it now; `None`: there is no such run any more.
+    pub head: Option<RunHead>,
+    /// Why it is in quarantine, if it is.
+    pub quarantine: Option<String>,
 }
 
 /// The events of one append, as they are stored.
@@ -132,6 +164,14 @@ pub(crate) fn encode(record: &Record, at: Place, out: &mut Vec<u8>) -> Option<He
             out.extend_from_slice(&lease.expires_ms.to_le_bytes());
             (KIND_LEASE, short_hash(KIND_LEASE, name))
         }
+        Record::Lost(lost) => {
+            put_lost(out, lost);
+            (KIND_LOST, lost.owners.last().copied().unwrap_or_default())
+        }
+        Record::Set(set) => {
+            put_set(out, set);
+            (KIND_SET, owner_of_run(&set.run))
+        }
     };
     let payload = out.get(start + HEADER..)?;
     let Ok(length) = u32::try_from(payload.len()) else {
@@ -160,6 +200,27 @@ fn put_events(out: &mut Vec<u8>, events: &Events) {
     out.extend_from_slice(&u32::try_from(events.events.len()).unwrap_or(u32::MAX).to_le_bytes());
     for event in &events.events {
         put_bytes(out, event);
+    }
+}
+
+fn put_lost(out: &mut Vec<u8>, lost: &Lost) {
+    for number in [lost.first, lost.last, lost.unknown] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    put_bytes(out, lost.reason.as_bytes());
+    for owner in &lost.owners {
+        out.extend_from_slice(&owner.to_le_bytes());
+    }
+}
+
+fn put_set(out: &mut Vec<u8>, set: &Set) {
+    put_bytes(out, set.run.as_str().as_bytes());
+    put_bytes(out, set.quarantine.as_deref().unwrap_or_default().as_bytes());
+    if let Some(head) = &set.head {
+        out.extend_from_slice(&head.seq.to_le_bytes());
+        out.extend_from_slice(&head.epoch.to_le_bytes());
+        out.extend_from_slice(&head.chain);
+        put_bytes(out, &head.summary);
     }
 }
 
@@ -220,9 +281,32 @@ pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Record> {
             name: cursor.text()?,
             lease: Lease { holder: cursor.text()?, epoch: cursor.u64()?, expires_ms: cursor.u64()? },
         },
+        KIND_LOST => Record::Lost(take_lost(&mut cursor)?),
+        KIND_SET => Record::Set(take_set(&mut cursor)?),
         _ => return None,
     };
     cursor.0.is_empty().then_some(record)
+}
+
+fn take_lost(cursor: &mut Cursor<'_>) -> Option<Lost> {
+    let (first, last, unknown) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
+    let reason = cursor.text()?;
+    let mut owners = Vec::new();
+    while !cursor.0.is_empty() {
+        owners.push(cursor.u64()?);
+    }
+    (first <= last).then_some(Lost { first, last, owners, unknown, reason })
+}
+
+fn take_set(cursor: &mut Cursor<'_>) -> Option<Set> {
+    let (run, reason) = (RunId(cursor.text()?), cursor.text()?);
+    let head = if cursor.0.is_empty() {
+        None
+    } else {
+        let (seq, epoch, chain) = (cursor.u64()?, cursor.u64()?, cursor.array()?);
+        Some(RunHead { run: run.clone(), seq, epoch, chain, summary: cursor.bytes()?.to_vec() })
+    };
+    Some(Set { run, head, quarantine: (!reason.is_empty()).then_some(reason) })
 }
 
 fn take_events(cursor: &mut Cursor<'_>) -> Option<Events> {
@@ -296,7 +380,16 @@ mod tests {
     fn frames_read_back() {
         let lease = Lease { holder: "a".into(), epoch: 1, expires_ms: 2 };
         let document = Record::Document { key: "k".into(), version: 7, value: vec![0, 255] };
-        for record in [sample(), document, Record::Lease { name: "n".into(), lease }] {
+        let run = RunId::new(1, 2);
+        let head = RunHead { run: run.clone(), seq: 1, epoch: 2, chain: [3; 32], summary: b"{}".to_vec() };
+        let lost = Lost { first: 3, last: 9, owners: vec![4, 5], unknown: 5, reason: "r".into() };
+        let others = [
+            Record::Lost(lost),
+            Record::Set(Set { run: run.clone(), head: Some(head), quarantine: None }),
+            Record::Set(Set { run, head: None, quarantine: Some("q".into()) }),
+        ];
+        let records = [sample(), document, Record::Lease { name: "n".into(), lease }];
+        for record in records.into_iter().chain(others) {
             let mut bytes = vec![9];
             let place = Place { number: 11, batch: 10, previous: 3 };
             let written = encode(&record, place, &mut bytes).unwrap();

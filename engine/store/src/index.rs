@@ -7,16 +7,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use lifeboat_core::RunId;
 use lifeboat_core::ports::{Document, Lease, RunHead};
 use sled::{Batch, Db};
 
-use crate::frame::Cursor;
+use crate::frame::{Cursor, Set};
 use crate::model::Model;
 use crate::replay::{Location, Op, Position};
 
 const POSITION: &[u8] = b"p";
+/// How often sled's own lock is tried again, and how long between two: a second in all.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Sums over the index, written with each batch and compared at opening.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +28,16 @@ struct Totals {
     runs: u64,
     events: u64,
     versions: u64,
+}
+
+impl Totals {
+    /// The sums after a run was set. `before` is the sequence number that it had, if there was such a run.
+    fn after(mut self, set: &Set, before: Option<u64>) -> Self {
+        let now = set.head.as_ref().map(|head| head.seq);
+        self.events = self.events.wrapping_sub(before.unwrap_or(0)).wrapping_add(now.unwrap_or(0));
+        self.runs = self.runs.wrapping_sub(u64::from(before.is_some())).wrapping_add(u64::from(now.is_some()));
+        self
+    }
 }
 
 /// The index, open.
@@ -54,7 +68,16 @@ impl Index {
 
     fn open_unguarded(dir: &Path, identity: &str, cache_bytes: u64) -> Result<(Self, Loaded), String> {
         let config = sled::Config::new().path(dir).flush_every_ms(None).cache_capacity(cache_bytes);
-        let db = config.open().map_err(|cause| cause.to_string())?;
+        let mut opened = config.open();
+        for _ in 0..LOCK_TRIES {
+            if !matches!(&opened, Err(sled::Error::Io(cause)) if cause.to_string().contains("acquire lock")) {
+                break;
+            }
+            // The data folder is ours, so this is the file of one that is going: a child between fork and exec has it.
+            std::thread::sleep(LOCK_PAUSE);
+            opened = config.open();
+        }
+        let db = opened.map_err(|cause| cause.to_string())?;
         let (loaded, totals) = load(&db, identity)?;
         Ok((Self { db, identity: identity.to_owned(), totals }, loaded))
     }
@@ -63,13 +86,17 @@ impl Index {
     pub fn apply(&mut self, ops: &[Op], position: Position) -> Result<(), String> {
         let mut batch = Batch::default();
         let mut totals = self.totals;
-        for op in ops {
+        for (place, op) in ops.iter().enumerate() {
             match op {
                 Op::Run(head, location) => {
                     totals.runs += u64::from(location.first == 1);
                     totals.events += location.last + 1 - location.first;
                     batch.insert(location_key(&head.run, location.first), location_value(location));
                     batch.insert(key(b'h', head.run.as_str()), head_value(head));
+                }
+                Op::Set(set, before) => {
+                    totals = totals.after(set, *before);
+                    self.set(&mut batch, set, ops.get(..place).unwrap_or_default())?;
                 }
                 Op::Document(name, document, grew) => {
                     totals.versions = totals.versions.wrapping_add(*grew);
@@ -84,6 +111,32 @@ impl Index {
         batch.insert(POSITION, position_value(&self.identity, position, totals));
         guard(|| self.db.apply_batch(batch))?;
         self.totals = totals;
+        Ok(())
+    }
+
+    /// A run is cut back, let go on or set aside: the places behind its end are forgotten, those of this batch too.
+    fn set(&self, batch: &mut Batch, set: &Set, ops: &[Op]) -> Result<(), String> {
+        let end = set.head.as_ref().map_or(0, |head| head.seq);
+        for location in self.locations(&set.run, 0)?.iter().filter(|location| location.first > end) {
+            batch.remove(location_key(&set.run, location.first));
+        }
+        for op in ops {
+            if let Op::Run(head, location) = op
+                && head.run == set.run
+                && location.first > end
+            {
+                batch.remove(location_key(&set.run, location.first));
+            }
+        }
+        let name = set.run.as_str();
+        match &set.head {
+            Some(head) => batch.insert(key(b'h', name), head_value(head)),
+            None => batch.remove(key(b'h', name)),
+        }
+        match &set.quarantine {
+            Some(reason) => batch.insert(key(b'q', name), reason.as_bytes()),
+            None => batch.remove(key(b'q', name)),
+        }
         Ok(())
     }
 

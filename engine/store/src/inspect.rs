@@ -4,6 +4,7 @@ use std::path::Path;
 
 use lifeboat_core::Error;
 
+use crate::examine::{self, Finding};
 use crate::offline;
 use crate::replay::{Damage, Quarantined};
 use crate::segment;
@@ -27,10 +28,12 @@ pub struct Inspection {
     pub damage: Vec<Damage>,
     /// Runs that cannot be read.
     pub quarantined: Vec<Quarantined>,
-    /// Whether the index is there. It is not opened, since a running engine may have it; the next opening checks it.
+    /// Whether the index is there. A copy of it is looked into, unless an engine is at work in the folder.
     pub state_present: bool,
     /// Bytes of the index.
     pub state_bytes: u64,
+    /// All that is worth saying of it, with what it means and what can be done.
+    pub findings: Vec<Finding>,
 }
 
 /// Reads the whole journal in a data folder and tells what is in it and what is wrong with it.
@@ -38,7 +41,9 @@ pub struct Inspection {
 /// # Errors
 /// `LB0605` unknown format, `LB0606` the system refused.
 pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
-    let (folder, replay) = offline::load(dir)?;
+    let (folder, mut replay) = offline::load(dir)?;
+    let journal = offline::reading(&folder, &mut replay);
+    let findings = examine::findings(&folder, &replay, &journal, false);
     let segments = segment::list(&folder.journal())?;
     let bytes = segments.iter().filter_map(|number| segment::path(&folder.journal(), *number).metadata().ok());
     let state = folder.state();
@@ -53,10 +58,11 @@ pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
         damage: replay.damage,
         state_present: state.is_dir(),
         state_bytes: bytes_below(&state),
+        findings,
     })
 }
 
-fn bytes_below(dir: &Path) -> u64 {
+pub(crate) fn bytes_below(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     let each = entries.flatten().map(|entry| match entry.metadata() {
         Ok(data) if data.is_dir() => bytes_below(&entry.path()),

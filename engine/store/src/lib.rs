@@ -10,10 +10,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod check;
 mod embedded;
 mod errors;
+mod examine;
 mod folder;
 mod frame;
+mod gaps;
 mod index;
 mod indexer;
 mod inspect;
@@ -22,7 +25,9 @@ mod model;
 mod offline;
 mod open;
 mod reader;
+mod repair;
 mod replay;
+mod rewrite;
 mod scan;
 mod segment;
 mod shared;
@@ -30,9 +35,12 @@ mod shared;
 pub mod witness;
 mod writer;
 
+pub use check::{Break, Broken};
 pub use embedded::EmbeddedStore;
+pub use examine::Finding;
 pub use inspect::{Inspection, inspect};
 pub use memory::MemoryStore;
 pub use offline::{ReadOnly, read_only};
 pub use open::{Fault, FaultHook, Opened, Options, Rebuilt};
+pub use repair::{Cut, Repaired, Wish, repair};
 pub use replay::{Damage, Quarantined};

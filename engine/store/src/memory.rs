@@ -66,7 +66,7 @@ impl MemoryStore {
                 self.shared.publish(&[Op::Document(key, Document { version, value }, 1)]);
             }
             Some(Record::Lease { name, lease }) => self.shared.publish(&[Op::Lease(name, lease)]),
-            None => {}
+            Some(Record::Lost(_) | Record::Set(_)) | None => {}
         }
         Ok(value)
     }

@@ -54,6 +54,20 @@ impl Model {
             Record::Lease { name, lease } => {
                 self.leases.insert(name.clone(), lease.clone());
             }
+            Record::Lost(_) => {}
+            Record::Set(set) => self.set(&set.run, set.head.as_ref(), set.quarantine.as_ref()),
+        }
+    }
+
+    /// What is known of a run is something else now.
+    pub fn set(&mut self, run: &RunId, head: Option<&RunHead>, quarantine: Option<&String>) {
+        match head {
+            Some(head) => drop(self.heads.insert(run.clone(), head.clone())),
+            None => drop(self.heads.remove(run)),
+        }
+        match quarantine {
+            Some(reason) => drop(self.quarantined.insert(run.clone(), reason.clone())),
+            None => drop(self.quarantined.remove(run)),
         }
     }
 

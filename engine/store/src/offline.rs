@@ -1,6 +1,6 @@
 //! Reading a journal from its files alone, beside a process that writes it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use lifeboat_core::ports::{RunHead, StoredEvent};
@@ -30,14 +30,24 @@ pub struct ReadOnly {
 /// `LB0605` unknown format, `LB0606` the system refused.
 pub fn read_only(dir: &Path) -> Result<ReadOnly, Error> {
     let (folder, mut replay) = load(dir)?;
+    Ok(reading(&folder, &mut replay))
+}
+
+/// What was replayed, for reading. The changes are taken out of the replay.
+pub(crate) fn reading(folder: &Folder, replay: &mut Replay) -> ReadOnly {
     let mut locations: HashMap<RunId, Vec<Location>> = HashMap::new();
     for op in std::mem::take(&mut replay.ops) {
-        if let Op::Run(head, location) = op {
-            locations.entry(head.run).or_default().push(location);
+        match op {
+            Op::Run(head, location) => locations.entry(head.run).or_default().push(location),
+            Op::Set(set, _) => {
+                let end = set.head.map_or(0, |head| head.seq);
+                locations.entry(set.run).or_default().retain(|location| location.first <= end);
+            }
+            _ => {}
         }
     }
-    let quarantined = replay.quarantined();
-    Ok(ReadOnly { journal: folder.journal(), model: replay.model, locations, damage: replay.damage, quarantined })
+    let (model, damage, quarantined) = (replay.model.clone(), replay.damage.clone(), replay.quarantined());
+    ReadOnly { journal: folder.journal(), model, locations, damage, quarantined }
 }
 
 /// Replays a whole journal in memory.
@@ -60,15 +70,43 @@ impl ReadOnly {
         self.model.heads.get(run)
     }
 
+    /// The ids of all runs, also of those of which nothing is left but that they are in quarantine.
+    pub fn known(&self) -> Vec<RunId> {
+        let all: BTreeSet<&RunId> = self.model.heads.keys().chain(self.model.quarantined.keys()).collect();
+        all.into_iter().cloned().collect()
+    }
+
+    /// Why a run is in quarantine, and its last good event, if it is.
+    pub(crate) fn quarantine(&self, run: &RunId) -> Option<(u64, &String)> {
+        let reason = self.model.quarantined.get(run)?;
+        Some((self.model.heads.get(run).map_or(0, |head| head.seq), reason))
+    }
+
+    /// The segment and byte of the frame with that event of a run.
+    pub(crate) fn place(&self, run: &RunId, event: u64) -> Option<(u64, u64)> {
+        let locations = self.locations.get(run)?;
+        let holds = |location: &&Location| (location.first..=location.last).contains(&event);
+        locations.iter().find(holds).map(|location| (location.segment, location.offset))
+    }
+
+    /// The places of a run's frames, in order.
+    pub(crate) fn locations(&self, run: &RunId) -> &[Location] {
+        self.locations.get(run).map_or(&[], Vec::as_slice)
+    }
+
+    /// The good events of a run, also where it is in quarantine.
+    pub(crate) fn good(&self, run: &RunId) -> Result<Vec<StoredEvent>, Error> {
+        let Some(head) = self.model.heads.get(run) else { return Ok(Vec::new()) };
+        reader::events(&self.journal, run, self.locations(run), 0, (head.seq, head.chain))
+    }
+
     /// All events of a run, in order. Empty where there is no such run.
     ///
     /// # Errors
     /// `LB0602` its part of the journal is damaged.
     pub fn read(&self, run: &RunId) -> Result<Vec<StoredEvent>, Error> {
         self.model.check_quarantine(run)?;
-        let Some(head) = self.model.heads.get(run) else { return Ok(Vec::new()) };
-        let locations = self.locations.get(run).map_or(&[][..], Vec::as_slice);
-        reader::events(&self.journal, run, locations, 0, (head.seq, head.chain))
+        self.good(run)
     }
 
     /// Damage found in the journal.

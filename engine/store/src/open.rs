@@ -5,10 +5,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use lifeboat_core::Error;
+use lifeboat_core::ports::RunHead;
+use lifeboat_core::{Error, RunId};
 
 use crate::errors;
 use crate::folder::{Folder, Locked};
+use crate::frame::{Record, Set};
 use crate::index::{Index, Loaded};
 use crate::model::Model;
 use crate::replay::{Damage, Position, Quarantined, Replay};
@@ -25,6 +27,8 @@ pub enum Fault {
     Write,
     /// Before a batch is flushed.
     Flush,
+    /// Before each change that a repair makes.
+    Repair,
 }
 
 /// Makes the disk fail, for tests: called before each such operation, its error is taken for the system's.
@@ -81,6 +85,8 @@ pub struct Opened {
     pub damage: Vec<Damage>,
     /// Runs that cannot be read, from now and earlier.
     pub quarantined: Vec<Quarantined>,
+    /// Runs that were found to be shorter in the journal than in the index. They are in `quarantined` too.
+    pub short: Vec<RunId>,
 }
 
 /// Everything that the threads start from.
@@ -91,6 +97,29 @@ pub(crate) struct Parts {
     pub model: Model,
     pub active: Option<Active>,
     pub next: Next,
+    /// What the journal does not say of runs and has to, so that it is known without the index.
+    pub marks: Vec<Record>,
+}
+
+/// Why an index cannot be used.
+#[derive(Debug, Default)]
+pub(crate) struct Unusable {
+    /// The reason, for a person.
+    pub reason: String,
+    /// The runs that it knew, where it could be read.
+    pub heads: Vec<RunHead>,
+}
+
+impl From<&str> for Unusable {
+    fn from(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), heads: Vec::new() }
+    }
+}
+
+impl From<String> for Unusable {
+    fn from(reason: String) -> Self {
+        Self { reason, heads: Vec::new() }
+    }
 }
 
 /// Opens the folder.
@@ -100,17 +129,28 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Parts, Opened), Err
     let known = folder.identity()?;
     folder.create()?;
     let lock = folder.lock()?;
+    open_locked(lock, folder, known.is_none(), options)
+}
+
+/// Opens the folder of which this process has the lock.
+pub(crate) fn open_locked(
+    lock: Locked,
+    folder: Folder,
+    new: bool,
+    options: &Options,
+) -> Result<(Parts, Opened), Error> {
     let segments = segment::list(&folder.journal())?;
-    let mut opened = Opened { created: known.is_none() && segments.is_empty(), ..Opened::default() };
+    let mut opened = Opened { created: new && segments.is_empty(), ..Opened::default() };
     let identity = folder.identify()?;
     let usable = open_index(&folder, &identity, options, &segments);
-    let (mut index, replay) = match usable {
+    let mut short = Vec::new();
+    let (mut index, mut replay) = match usable {
         Ok((mut index, loaded)) => {
             let replay = replay(&folder, &segments, loaded, Some(&mut index))?;
             opened.replayed = replay.frames;
             (index, replay)
         }
-        Err(reason) => {
+        Err(Unusable { reason, heads }) => {
             discard_index(&folder)?;
             let fail = |cause: String| {
                 let state = folder.state();
@@ -124,39 +164,56 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Parts, Opened), Err
             if !opened.created {
                 opened.rebuilt = Some(Rebuilt { reason, frames: replay.frames });
             }
+            short = replay.short(&heads);
             (index, replay)
         }
     };
+    let mut marks = Vec::new();
+    for (run, reason) in short {
+        let head = replay.model.heads.get(&run).cloned();
+        replay.model.quarantined.insert(run.clone(), reason.clone());
+        marks.push(Record::Set(Set { run: run.clone(), head, quarantine: Some(reason) }));
+        opened.short.push(run);
+    }
     let (active, next_segment) = continue_at(&folder, &segments, &replay, options, &mut opened)?;
     opened.quarantined = replay.quarantined();
     opened.damage.clone_from(&replay.damage);
     let next = Next { segment: next_segment, frame: replay.next(), owner: replay.owner };
     finish_index(&mut index, &replay);
-    Ok((Parts { lock, folder, index, model: replay.model, active, next }, opened))
+    Ok((Parts { lock, folder, index, model: replay.model, active, next, marks }, opened))
 }
 
 /// Opens sled, if it is there and knows a place that is in the journal.
-fn open_index(folder: &Folder, identity: &str, options: &Options, segments: &[u64]) -> Result<(Index, Loaded), String> {
+fn open_index(
+    folder: &Folder,
+    identity: &str,
+    options: &Options,
+    segments: &[u64],
+) -> Result<(Index, Loaded), Unusable> {
     let missing = !folder.state().join("db").exists();
     if missing && !segments.is_empty() {
-        return Err("it is missing".to_owned());
+        return Err("it is missing".into());
     }
     let (index, loaded) = Index::open(&folder.state(), identity, options.cache_bytes)?;
-    let Some(position) = loaded.position else {
-        return if segments.is_empty() { Ok((index, loaded)) } else { Err("it is empty".to_owned()) };
-    };
-    if stands_at(folder, position) { Ok((index, loaded)) } else { Err("it is ahead of the journal".to_owned()) }
+    match loaded.position {
+        Some(position) if !stands_at(folder, position) => {
+            let heads = loaded.model.heads.into_values().collect();
+            Err(Unusable { reason: "it is ahead of the journal".to_owned(), heads })
+        }
+        None if !segments.is_empty() => Err("it is empty".into()),
+        _ => Ok((index, loaded)),
+    }
 }
 
 /// Whether the journal has the frame that the position names.
-fn stands_at(folder: &Folder, position: Position) -> bool {
+pub(crate) fn stands_at(folder: &Folder, position: Position) -> bool {
     let Ok(bytes) = segment::load(&folder.journal(), position.segment) else { return false };
     let start = usize::try_from(position.offset).unwrap_or(usize::MAX);
     let first = scan(&bytes, start).into_iter().next();
     matches!(first, Some(Piece::Good { offset, header }) if offset == start && header.number == position.number)
 }
 
-fn discard_index(folder: &Folder) -> Result<(), Error> {
+pub(crate) fn discard_index(folder: &Folder) -> Result<(), Error> {
     let state = folder.state();
     let removed = if state.is_dir() { std::fs::remove_dir_all(&state) } else { std::fs::remove_file(&state) };
     match removed {
@@ -183,18 +240,25 @@ pub(crate) fn replay(
         }
         let bytes = segment::load(&folder.journal(), *number)?;
         replay.segment(*number, &bytes, from, segments.last() == Some(number));
-        if let (Some(index), Some(position)) = (index.as_mut(), replay.position)
-            && !replay.ops.is_empty()
-        {
-            let ops = std::mem::take(&mut replay.ops);
-            index.apply(&ops, position).map_err(|cause| {
-                Error::new("LB0606", "could not write the index in the data folder")
-                    .with("cause", cause)
-                    .hint("remove the folder 'state' in the data folder: it is rebuilt from the journal")
-            })?;
-        }
+        index_ops(&mut replay, index.as_deref_mut())?;
     }
+    replay.finish();
+    index_ops(&mut replay, index)?;
     Ok(replay)
+}
+
+/// Puts what was replayed into the index.
+fn index_ops(replay: &mut Replay, index: Option<&mut Index>) -> Result<(), Error> {
+    let (Some(index), Some(position)) = (index, replay.position) else { return Ok(()) };
+    if replay.ops.is_empty() {
+        return Ok(());
+    }
+    let ops = std::mem::take(&mut replay.ops);
+    index.apply(&ops, position).map_err(|cause| {
+        Error::new("LB0606", "could not write the index in the data folder")
+            .with("cause", cause)
+            .hint("remove the folder 'state' in the data folder: it is rebuilt from the journal")
+    })
 }
 
 /// Hands what was replayed to the system. A failure only means that it is replayed again.

@@ -29,8 +29,12 @@ pub(crate) fn events(
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
                 let path = segment::path(journal, location.segment);
-                let file =
-                    File::open(&path).map_err(|cause| errors::io("open a segment of the journal", &path, &cause))?;
+                let file = File::open(&path).map_err(|cause| {
+                    if cause.kind() == std::io::ErrorKind::NotFound {
+                        return errors::damaged(location.segment, 0, "the segment is missing").with("run", run);
+                    }
+                    errors::io("open a segment of the journal", &path, &cause)
+                })?;
                 entry.insert(file)
             }
         };

@@ -4,13 +4,13 @@
 //! tail exactly: frames that are missing before frames of a later batch were acknowledged (damage); frames that are
 //! missing at the end, or before frames of their own, last batch, were not (a crash in the middle of a write).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_core::ports::{Document, Lease, RunHead, chain};
 use lifeboat_core::{Error, RunId};
 
-use crate::errors;
-use crate::frame::{self, Events, Header, Record};
+use crate::frame::{self, Events, Header, Record, Set};
+use crate::gaps::Gap;
 use crate::model::Model;
 use crate::scan::{Piece, scan};
 use crate::segment;
@@ -52,6 +52,8 @@ pub(crate) enum Op {
     Lease(String, Lease),
     /// A run cannot be read.
     Quarantine(RunId, String),
+    /// What is known of a run is something else now. With it, the sequence number that the run had, if there was one.
+    Set(Set, Option<u64>),
 }
 
 /// A stretch of the journal that is not what was written.
@@ -76,15 +78,17 @@ pub struct Quarantined {
     pub run: RunId,
     /// The reason, for a person.
     pub reason: String,
+    /// The sequence number of its last event that is known to be good; 0: none is.
+    pub good: u64,
 }
 
 /// Bad bytes of which it is not yet known whether anything acknowledged was in them.
 #[derive(Clone, Debug)]
-struct Pending {
-    segment: u64,
-    offset: u64,
-    reason: &'static str,
-    owner: Option<u64>,
+pub(crate) struct Pending {
+    pub segment: u64,
+    pub offset: u64,
+    pub reason: &'static str,
+    pub header: Option<Header>,
 }
 
 /// The journal read so far.
@@ -108,8 +112,18 @@ pub(crate) struct Replay {
     pub last_usable: bool,
     /// The owner of the last good frame.
     pub owner: u64,
-    next: u64,
-    pending: Vec<Pending>,
+    /// Where frames are missing, and what a repair writes there.
+    pub gaps: Vec<Gap>,
+    /// Segments with bytes that are damage.
+    pub touched: BTreeSet<u64>,
+    /// Where runs that are in quarantine break: segment and byte. Only what was read now.
+    pub broken: BTreeMap<RunId, (u64, u64)>,
+    /// Losses that a repair has settled.
+    pub settled: Vec<Gap>,
+    pub(crate) next: u64,
+    pub(crate) pending: Vec<Pending>,
+    /// Runs whose last events may be lost, and why; unless a later event of them is found.
+    pub(crate) suspects: BTreeMap<RunId, String>,
 }
 
 impl Replay {
@@ -132,22 +146,22 @@ impl Replay {
         match first {
             _ if from.is_some() => {}
             Some(first) if first > self.next => {
-                self.lost(number, 0, first, None, "frames are missing before this segment");
+                self.lost(number, 0, first, None, "records are missing before this segment");
             }
             Some(_) => self.pending.clear(),
             None => self.pending.push(Pending {
                 segment: number,
                 offset: 0,
                 reason: "the segment's header is wrong",
-                owner: None,
+                header: None,
             }),
         }
         let start = usize::try_from(self.end).unwrap_or(usize::MAX);
         let pieces = scan(bytes, start);
         for (place, piece) in pieces.iter().enumerate() {
             match piece {
-                Piece::Bad { offset, reason, owner } => {
-                    self.pending.push(Pending { segment: number, offset: *offset as u64, reason, owner: *owner })
+                Piece::Bad { offset, reason, header } => {
+                    self.pending.push(Pending { segment: number, offset: *offset as u64, reason, header: *header })
                 }
                 Piece::Good { offset, header } => {
                     let torn = header.number > self.next && last && self.only_batch(pieces.get(place..), header.batch);
@@ -184,47 +198,55 @@ impl Replay {
             // The frame at which the index ends, or what a failed write left behind in a segment that was given up; the frame was written again later.
             return;
         }
-        if header.number > self.next {
-            self.lost(
-                segment,
-                offset as u64,
-                header.number,
-                Some(header.previous),
-                "frames are missing before this one",
-            );
-        } else if let Some(pending) = self.pending.first().cloned() {
-            self.push_damage(pending.segment, pending.offset, 0, pending.reason);
+        let payload =
+            usize::try_from(length).ok().and_then(|length| bytes.get(offset + frame::HEADER..offset + length));
+        let record = payload.and_then(|payload| frame::decode(header.kind, payload));
+        let place = (segment, offset as u64);
+        match &record {
+            // A repair has said what was here; nothing is missing that it does not name.
+            Some(Record::Lost(lost)) if lost.first <= self.next && lost.last == header.number => {}
+            _ if header.number > self.next => {
+                let reason = "records are missing before this one";
+                self.lost(place.0, place.1, header.number, Some(header.previous), reason);
+            }
+            _ => self.harmed(),
         }
         self.pending.clear();
         self.next = header.number + 1;
         self.frames += 1;
         self.position = Some(Position { segment, offset: offset as u64, number: header.number });
-        let payload =
-            usize::try_from(length).ok().and_then(|length| bytes.get(offset + frame::HEADER..offset + length));
-        match payload.and_then(|payload| frame::decode(header.kind, payload)) {
-            Some(Record::Events(events)) => {
-                let location = Location {
-                    segment,
-                    offset: offset as u64,
-                    bytes: length,
-                    first: events.first,
-                    last: events.last(),
-                };
-                self.events(&events, location);
+        match record {
+            Some(record) => self.record(record, place, length),
+            None => self.senseless(place, header),
+        }
+    }
+
+    fn record(&mut self, record: Record, place: (u64, u64), bytes: u64) {
+        match record {
+            Record::Events(events) => {
+                let (first, last) = (events.first, events.last());
+                self.events(&events, Location { segment: place.0, offset: place.1, bytes, first, last });
             }
-            Some(Record::Document { key, version, value }) => {
+            Record::Document { key, version, value } => {
                 let before = self.model.documents.get(&key).map_or(0, |document| document.version);
                 let document = Document { version, value };
                 self.model.documents.insert(key.clone(), document.clone());
                 self.ops.push(Op::Document(key, document, version.wrapping_sub(before)));
             }
-            Some(Record::Lease { name, lease }) => {
+            Record::Lease { name, lease } => {
                 self.model.leases.insert(name.clone(), lease.clone());
                 self.ops.push(Op::Lease(name, lease));
             }
-            None => {
-                self.push_damage(segment, offset as u64, 1, "a frame makes no sense though its checksum is good");
-                self.quarantine_owners(&HashSet::from([header.owner]));
+            Record::Lost(lost) => self.settled(lost, place),
+            Record::Set(set) => {
+                let before = self.model.heads.get(&set.run).map(|head| head.seq);
+                self.model.set(&set.run, set.head.as_ref(), set.quarantine.as_ref());
+                self.suspects.remove(&set.run);
+                match &set.quarantine {
+                    Some(_) => drop(self.broken.insert(set.run.clone(), place)),
+                    None => drop(self.broken.remove(&set.run)),
+                }
+                self.ops.push(Op::Set(set, before));
             }
         }
     }
@@ -246,9 +268,10 @@ impl Replay {
             None
         };
         if let Some(reason) = reason {
-            self.quarantine(events.run.clone(), reason);
+            self.quarantine(events.run.clone(), reason, (location.segment, location.offset));
             return;
         }
+        self.suspects.remove(&events.run);
         let head = RunHead {
             run: events.run.clone(),
             seq: events.last(),
@@ -260,46 +283,17 @@ impl Replay {
         self.ops.push(Op::Run(head, location));
     }
 
-    fn quarantine(&mut self, run: RunId, reason: String) {
+    /// Puts a run into quarantine: it breaks at this segment and byte.
+    pub(crate) fn quarantine(&mut self, run: RunId, reason: String, place: (u64, u64)) {
         self.model.quarantined.insert(run.clone(), reason.clone());
+        self.broken.insert(run.clone(), place);
         self.ops.push(Op::Quarantine(run, reason));
-    }
-
-    /// Frames up to `found` are missing: names the place, and the runs that are known to be hit.
-    fn lost(&mut self, segment: u64, offset: u64, found: u64, previous: Option<u64>, otherwise: &'static str) {
-        let missing = found.saturating_sub(self.next);
-        let place = self.pending.first().cloned();
-        let place = place.map_or((segment, offset, otherwise), |p| (p.segment, p.offset, p.reason));
-        self.push_damage(place.0, place.1, missing, place.2);
-        let owners: HashSet<u64> = self.pending.iter().filter_map(|pending| pending.owner).chain(previous).collect();
-        self.quarantine_owners(&owners);
-        self.pending.clear();
-        self.next = found;
-    }
-
-    fn quarantine_owners(&mut self, owners: &HashSet<u64>) {
-        if owners.is_empty() {
-            return;
-        }
-        let hit = self.model.heads.keys().filter(|run| owners.contains(&frame::owner_of_run(run)));
-        for run in hit.cloned().collect::<Vec<_>>() {
-            self.quarantine(run, "events of it were in a damaged frame".to_owned());
-        }
-    }
-
-    fn push_damage(&mut self, segment: u64, offset: u64, missing: u64, reason: &str) {
-        self.damage.push(Damage {
-            segment: segment::name(segment),
-            offset,
-            missing,
-            reason: reason.to_owned(),
-            error: errors::damaged(segment, offset, reason).with("missing", missing),
-        });
     }
 
     /// The runs in quarantine, with those of the past.
     pub fn quarantined(&self) -> Vec<Quarantined> {
         let all = self.model.quarantined.iter();
-        all.map(|(run, reason)| Quarantined { run: run.clone(), reason: reason.clone() }).collect()
+        let good = |run| self.model.heads.get(run).map_or(0, |head| head.seq);
+        all.map(|(run, reason)| Quarantined { run: run.clone(), reason: reason.clone(), good: good(run) }).collect()
     }
 }

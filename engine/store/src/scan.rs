@@ -18,8 +18,8 @@ pub(crate) enum Piece {
         offset: usize,
         /// What is wrong.
         reason: &'static str,
-        /// The owner of the frame, where its header is good and its payload is not.
-        owner: Option<u64>,
+        /// Its header, where that is good and the payload is not.
+        header: Option<Header>,
     },
 }
 
@@ -34,8 +34,8 @@ pub(crate) fn scan(bytes: &[u8], from: usize) -> Vec<Piece> {
                 Some(payload) if crc32c::crc32c(payload) == header.payload_crc => {
                     pieces.push(Piece::Good { offset, header });
                 }
-                Some(_) => pieces.push(bad(offset, "a payload's checksum is wrong", Some(header.owner))),
-                None => pieces.push(bad(offset, "the file ends within a frame", Some(header.owner))),
+                Some(_) => pieces.push(bad(offset, "a payload's checksum is wrong", Some(header))),
+                None => pieces.push(bad(offset, "the file ends within a frame", Some(header))),
             }
             offset = offset.saturating_add(length);
             continue;
@@ -50,8 +50,8 @@ pub(crate) fn scan(bytes: &[u8], from: usize) -> Vec<Piece> {
     pieces
 }
 
-fn bad(offset: usize, reason: &'static str, owner: Option<u64>) -> Piece {
-    Piece::Bad { offset, reason, owner }
+fn bad(offset: usize, reason: &'static str, header: Option<Header>) -> Piece {
+    Piece::Bad { offset, reason, header }
 }
 
 /// Where the next good header starts, after the first byte.

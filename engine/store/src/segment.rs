@@ -69,7 +69,8 @@ pub(crate) fn first_frame(bytes: &[u8], number: u64) -> Option<u64> {
     (own == number && crc32c::crc32c(sealed) == crc).then_some(first)
 }
 
-fn header(number: u64, first_frame: u64) -> Vec<u8> {
+/// The header of a segment.
+pub(crate) fn header(number: u64, first_frame: u64) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&number.to_le_bytes());
     bytes.extend_from_slice(&first_frame.to_le_bytes());

@@ -121,6 +121,13 @@ impl Inner {
             Op::Lease(name, lease) => {
                 self.model.leases.insert(name.clone(), lease.clone());
             }
+            Op::Set(set, _) => {
+                let end = set.head.as_ref().map_or(0, |head| head.seq);
+                if let Some(recent) = self.recent.get_mut(&set.run) {
+                    recent.retain(|location| location.first <= end);
+                }
+                self.model.set(&set.run, set.head.as_ref(), set.quarantine.as_ref());
+            }
             Op::Quarantine(run, reason) => {
                 self.model.quarantined.insert(run.clone(), reason.clone());
             }

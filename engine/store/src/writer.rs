@@ -30,6 +30,9 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// An answer to whoever waits; it may have gone away.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
+/// As [`Reply`], for who waits without a future.
+pub(crate) type Told = std::sync::mpsc::Sender<Result<(), StoreError>>;
+
 /// A wish.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -41,6 +44,8 @@ pub(crate) enum Command {
     Acquire(String, String, u64, u64, Reply<Lease>),
     /// Give a lease back: name, holder.
     Release(String, String, Reply<()>),
+    /// Write these records, which nothing else knows of yet: what an opening or a repair says of runs.
+    Mark(Vec<Record>, Told),
 }
 
 /// What waits for the writer.
@@ -199,7 +204,16 @@ impl Writer {
                 let planned = self.plan(|view| Ok((view.release(&name, &holder), ())));
                 self.settle(planned, reply);
             }
+            Command::Mark(records, reply) => self.mark(records, reply),
         }
+    }
+
+    fn mark(&mut self, records: Vec<Record>, told: Told) {
+        let mut written = self.plan(|_| Ok(()));
+        for record in records {
+            written = written.and_then(|()| self.put(record));
+        }
+        self.batch.done.push(Box::new(move |result| drop(told.send(written.and(result)))));
     }
 
     fn plan<T>(&self, judge: impl FnOnce(&View<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -259,12 +273,12 @@ impl Writer {
         self.batch.last = Some(Position { segment, offset, number });
         self.batch.over.apply(&record);
         let op = self.op(record, segment, offset, bytes);
-        self.batch.ops.push(op);
+        self.batch.ops.extend(op);
         Ok(())
     }
 
-    fn op(&self, record: Record, segment: u64, offset: u64, bytes: u64) -> Op {
-        match record {
+    fn op(&self, record: Record, segment: u64, offset: u64, bytes: u64) -> Option<Op> {
+        let op = match record {
             Record::Events(events) => {
                 let (first, last) = (events.first, events.last());
                 let head = RunHead {
@@ -280,7 +294,14 @@ impl Writer {
                 Op::Document(key, lifeboat_core::ports::Document { version, value }, 1)
             }
             Record::Lease { name, lease } => Op::Lease(name, lease),
-        }
+            Record::Set(set) => {
+                let before = self.shared.read().model.heads.get(&set.run).map(|head| head.seq);
+                Op::Set(set, before)
+            }
+            // A repair writes it into a segment, where it changes nothing but what is missing.
+            Record::Lost(_) => return None,
+        };
+        Some(op)
     }
 
     /// Ends the segment and opens the next, with room for a frame of `need` bytes.

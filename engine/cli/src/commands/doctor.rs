@@ -1,81 +1,118 @@
 //! `doctor`: looks for what is wrong, changes nothing.
 
-use lifeboat_core::{Error, apply, event::Event};
+use lifeboat_core::Error;
+use lifeboat_host::Host;
+use lifeboat_store::Finding;
+use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::screen::{Ink, put, put_json};
 use crate::world::World;
+
+/// A finding as it is printed.
+#[derive(Serialize)]
+pub struct Row {
+    /// Whether nobody has to do anything about it.
+    ok: bool,
+    /// All of it, for a person.
+    finding: String,
+    /// Its parts, where it is about the data folder.
+    #[serde(flatten)]
+    parts: Option<Finding>,
+}
+
+impl Row {
+    fn new(ok: bool, finding: String) -> Self {
+        Self { ok, finding, parts: None }
+    }
+
+    /// A finding of the store.
+    pub fn of(found: &Finding) -> Self {
+        Self { ok: !found.bad, finding: found.to_string(), parts: Some(found.clone()) }
+    }
+
+    /// The line or lines for a person.
+    pub fn text(&self, world: &World) -> String {
+        let mark = if self.ok { world.screen.out(Ink::Green, "ok ") } else { world.screen.out(Ink::Red, "BAD") };
+        format!("{mark} {}", self.finding)
+    }
+}
+
+/// The exit status: 1 where something is bad.
+pub fn exit(rows: &[Row]) -> Exit {
+    if rows.iter().all(|row| row.ok) { Exit::Success } else { Exit::RunFailed }
+}
 
 /// Looks at the operator file, the plugins and the data folder.
 ///
 /// # Errors
 /// Only what keeps it from looking at all; what it finds is its output.
 pub fn doctor(world: &World) -> Result<Exit, Error> {
-    let mut findings: Vec<(bool, String)> = Vec::new();
-    match world.host() {
-        Err(error) => findings.push((false, format!("operator file and plugins: {error}"))),
+    let mut rows: Vec<Row> = Vec::new();
+    let host = match world.host() {
+        Err(error) => {
+            rows.push(Row::new(false, format!("operator file and plugins: {error}")));
+            None
+        }
         Ok((host, operator)) => {
             let config = world.config.as_ref().map_or_else(
                 || "no operator file: nothing is granted to plugins".to_owned(),
                 |path| format!("operator file {} is in order", path.display()),
             );
-            findings.push((true, config));
+            rows.push(Row::new(true, config));
             for (name, known) in host.catalog() {
                 let pinned = if operator.pins.contains_key(&name) { "pinned" } else { "not pinned" };
                 let text = format!("plugin {name} {} loads, {pinned}, {}", known.description.version, known.digest);
-                findings.push((true, text));
+                rows.push(Row::new(true, text));
             }
+            Some(host)
         }
-    }
+    };
     if world.data.exists() {
-        data(world, &mut findings);
+        data(world, host.as_ref(), &mut rows);
     } else {
-        findings.push((true, format!("data folder {}: none yet", world.data.display())));
+        rows.push(Row::new(true, format!("data folder {}: none yet", world.data.display())));
     }
-    let bad = findings.iter().filter(|(ok, _)| !ok).count();
     if world.screen.json {
-        let rows: Vec<_> = findings.iter().map(|(ok, text)| serde_json::json!({ "ok": ok, "finding": text })).collect();
         put_json(&rows)?;
     } else {
-        for (ok, text) in &findings {
-            let mark = if *ok { world.screen.out(Ink::Green, "ok ") } else { world.screen.out(Ink::Red, "BAD") };
-            put(&format!("{mark} {text}"));
-        }
+        rows.iter().for_each(|row| put(&row.text(world)));
     }
-    Ok(if bad == 0 { Exit::Success } else { Exit::RunFailed })
+    Ok(exit(&rows))
 }
 
-fn data(world: &World, findings: &mut Vec<(bool, String)>) {
+fn data(world: &World, host: Option<&Host>, rows: &mut Vec<Row>) {
     let folder = world.data.display();
     let found = match lifeboat_store::inspect(&world.data) {
         Ok(found) => found,
-        Err(error) => return findings.push((false, format!("data folder {folder}: {error}"))),
+        Err(error) => return rows.push(Row::new(false, format!("data folder {folder}: {error}"))),
     };
-    findings.push((
-        true,
-        format!("data folder {folder}: {} runs, {} records in {} segments", found.runs, found.frames, found.segments),
-    ));
-    if found.torn > 0 {
-        let text = "bytes of an interrupted write at the end of the journal; the next start cuts them off";
-        findings.push((true, format!("{} {text}", found.torn)));
-    }
-    if !found.state_present {
-        findings.push((true, "the state folder is missing; the next start builds it anew from the journal".to_owned()));
-    }
-    for damage in &found.damage {
-        findings.push((false, format!("{} at byte {}: {}", damage.segment, damage.offset, damage.reason)));
-    }
-    for run in &found.quarantined {
-        findings.push((false, format!("run {} is in quarantine: {}", run.run, run.reason)));
-    }
-    let Ok(journal) = lifeboat_store::read_only(&world.data) else { return };
-    for head in journal.list() {
-        let checked = journal.read(&head.run).and_then(|stored| {
-            let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>()?;
-            apply::replay(&events)
-        });
-        if let Err(error) = checked {
-            findings.push((false, format!("run {}: {error}", head.run)));
+    let text =
+        format!("data folder {folder}: {} runs, {} records in {} segments", found.runs, found.frames, found.segments);
+    rows.push(Row::new(true, text));
+    rows.extend(found.findings.iter().map(Row::of));
+    let (Some(host), Ok(journal)) = (host, lifeboat_store::read_only(&world.data)) else { return };
+    let executor = host.executor();
+    for state in journal.known().iter().filter_map(|run| journal.state(run).ok()) {
+        if state.result.is_some() {
+            continue;
+        }
+        if let Err(error) = executor.ready(&state.plan) {
+            rows.push(missing(&state.run, &error));
         }
     }
+}
+
+/// A run whose plan pins a plugin that is not there.
+fn missing(run: &lifeboat_core::ids::RunId, error: &Error) -> Row {
+    Row::of(&Finding {
+        kind: "missing-plugin",
+        bad: true,
+        run: Some(run.clone()),
+        what: format!("it cannot go on: {}: {}", error.code, error.message),
+        means: "its plan pins that plugin; none of its steps is begun and none fails, and the other runs go on"
+            .to_owned(),
+        remedy: error.hint.clone().unwrap_or_else(|| "bring the plugin back, then resume the run".to_owned()),
+        ..Finding::default()
+    })
 }

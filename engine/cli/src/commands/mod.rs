@@ -7,6 +7,7 @@ pub mod explain;
 pub mod fmt;
 pub mod plan;
 pub mod plugin;
+pub mod repair;
 pub mod report;
 pub mod run;
 pub mod runs;
@@ -64,7 +65,8 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
         Command::Plugin(PluginCommand::Ls) => plugin::list(world),
         Command::Plugin(PluginCommand::Inspect { name }) => plugin::inspect(world, &name),
-        Command::Doctor => doctor::doctor(world),
+        Command::Doctor { repair: false, .. } => doctor::doctor(world),
+        Command::Doctor { cut, .. } => repair::repair(world, &cut),
     }
 }
 

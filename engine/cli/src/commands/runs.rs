@@ -3,7 +3,8 @@
 use lifeboat_core::Error;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::state::Summary;
-use lifeboat_store::ReadOnly;
+use lifeboat_store::{Broken, ReadOnly};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::clock::utc;
@@ -29,11 +30,55 @@ pub fn journal(world: &World) -> Result<ReadOnly, Error> {
 /// # Errors
 /// `LB0501` when there is no such run.
 pub fn find(journal: &ReadOnly, text: &str) -> Result<RunId, Error> {
-    let all: Vec<RunId> = journal.list().into_iter().map(|head| head.run).collect();
-    World::find_run(text, &all)
+    World::find_run(text, &journal.known())
 }
 
-/// Lists runs.
+/// A run in the list.
+#[derive(Serialize)]
+struct Row {
+    run: RunId,
+    /// How many events of it are known to be good.
+    events: u64,
+    /// What it came to. Of a run in quarantine, as it was when it was last in order.
+    summary: Option<Summary>,
+    /// Why it cannot go on, if it cannot.
+    quarantine: Option<Box<Broken>>,
+}
+
+impl Row {
+    fn of(journal: &ReadOnly, run: RunId) -> Self {
+        let head = journal.head(&run);
+        let summary = head.and_then(|head| serde_json::from_slice::<Summary>(&head.summary).ok());
+        let quarantine = journal.state(&run).err();
+        let events = quarantine.as_ref().map_or_else(|| head.map_or(0, |head| head.seq), |broken| broken.good);
+        Self { run, events, summary, quarantine }
+    }
+
+    fn text(&self, world: &World) -> String {
+        let run = world.screen.out(Ink::Bold, self.run.as_str());
+        if let Some(broken) = &self.quarantine {
+            let name = self.summary.as_ref().map_or(String::new(), |summary| format!("  {}", summary.runbook));
+            let word = world.screen.out(Ink::Red, "quarantine");
+            return format!("{run}  in {word} after event {}: {}{name}", broken.good, broken.reason);
+        }
+        let Some(summary) = &self.summary else {
+            return format!("{run}  (its summary cannot be read: 'lifeboat doctor' tells more)");
+        };
+        let took = summary.finished_at.unwrap_or(summary.updated_at).saturating_sub(summary.created_at);
+        format!(
+            "{run}  {}  {:<12} {:<10} {:>2}/{:<2} steps  {:>8}  {}",
+            utc(summary.created_at),
+            summary.status.as_str(),
+            summary.mode.as_str(),
+            summary.complete,
+            summary.steps,
+            duration(took),
+            summary.runbook,
+        )
+    }
+}
+
+/// Lists runs. One that cannot go on is listed as such, with the reason.
 ///
 /// # Errors
 /// The store's errors.
@@ -47,40 +92,16 @@ pub fn runs(world: &World) -> Result<Exit, Error> {
         return Ok(Exit::Success);
     }
     let journal = journal(world)?;
-    let mut rows = Vec::new();
-    for head in journal.list() {
-        let summary = serde_json::from_slice::<Summary>(&head.summary).ok();
-        rows.push((head.run, head.seq, summary));
-    }
+    let rows: Vec<Row> = journal.known().into_iter().map(|run| Row::of(&journal, run)).collect();
     if world.screen.json {
-        let all: Vec<_> =
-            rows.iter().map(|(run, seq, summary)| json!({ "run": run, "events": seq, "summary": summary })).collect();
-        put_json(&all)?;
+        put_json(&rows)?;
         return Ok(Exit::Success);
     }
     if rows.is_empty() {
         world.screen.say("there are no runs yet");
     }
-    for (run, _, summary) in rows {
-        let Some(summary) = summary else {
-            put(&format!("{run}  (its summary cannot be read: 'lifeboat doctor' tells more)"));
-            continue;
-        };
-        let took = summary.finished_at.unwrap_or(summary.updated_at).saturating_sub(summary.created_at);
-        put(&format!(
-            "{}  {}  {:<12} {:<10} {:>2}/{:<2} steps  {:>8}  {}",
-            world.screen.out(Ink::Bold, run.as_str()),
-            utc(summary.created_at),
-            summary.status.as_str(),
-            summary.mode.as_str(),
-            summary.complete,
-            summary.steps,
-            duration(took),
-            summary.runbook,
-        ));
-    }
-    for run in journal.quarantined() {
-        put(&format!("{}  in quarantine: {}", run.run, run.reason));
+    for row in rows {
+        put(&row.text(world));
     }
     Ok(Exit::Success)
 }

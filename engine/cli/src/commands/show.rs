@@ -16,14 +16,13 @@ use crate::world::World;
 /// The state of a run, from the journal alone.
 ///
 /// # Errors
-/// `LB0501` no such run; `LB0503` its log is damaged; the store's errors.
+/// `LB0501` no such run; `LB0503` its log cannot be followed; `LB0602` it is in quarantine; the store's errors.
 pub fn load(world: &World, run: &str) -> Result<(RunState, Vec<Event>), Error> {
     let journal = runs::journal(world)?;
     let run = runs::find(&journal, run)?;
+    let state = journal.state(&run).map_err(|broken| broken.error)?;
     let stored = journal.read(&run)?;
-    let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>();
-    let events = events.map_err(|error| error.with("run", &run))?;
-    let state = apply::replay(&events).map_err(|error| error.with("run", &run))?;
+    let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>()?;
     Ok((state, events))
 }
 

@@ -9,6 +9,7 @@ mod failing;
 mod flow;
 mod limits;
 mod locks;
+mod missing;
 mod needs;
 mod overtaken;
 mod scale;
