@@ -42,7 +42,7 @@ impl Effects {
 /// The first thing that is not as it would be after a run that nobody disturbed.
 pub fn check(world: &World) -> Result<Effects, String> {
     let mut found = Effects { strays: strays(world)?, ..Effects::default() };
-    for chain in 0..world.plan.chains {
+    for chain in &world.plan.restores {
         found.files += same(&world.path(&format!("live{chain}")), &world.path(&format!("svc/back{chain}")))?;
     }
     for chain in &world.plan.links {

@@ -82,6 +82,8 @@ impl Options {
 /// The programs that the campaigns run.
 #[derive(Clone, Debug)]
 pub struct Programs {
+    /// This program: it starts itself anew in name spaces of its own.
+    pub xtask: PathBuf,
     /// `lifeboat`.
     pub lifeboat: PathBuf,
     /// The example of the store that writes until it is stopped, and checks what is there.
@@ -92,14 +94,20 @@ pub struct Programs {
 
 /// Builds what the campaigns run, and says where it is.
 fn programs() -> Result<Programs, String> {
-    // All of the workspace: a part of it takes other features of shared crates, and much would be built twice.
-    shell::run(&["cargo", "build", "--release", "--locked", "--workspace", "--bins", "--examples", "--quiet"])?;
     let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), PathBuf::from);
-    Ok(Programs {
+    let programs = Programs {
+        xtask: folder.join("release/xtask"),
         lifeboat: folder.join("release/lifeboat"),
         writer: folder.join("release/examples/durable_writer"),
         cache: folder.join("campaign-cache"),
-    })
+    };
+    if power::is_inside() {
+        // It was built before.
+        return Ok(programs);
+    }
+    // All of the workspace: a part of it takes other features of shared crates, and much would be built twice.
+    shell::run(&["cargo", "build", "--release", "--locked", "--workspace", "--bins", "--examples", "--quiet"])?;
+    Ok(programs)
 }
 
 /// Runs a campaign, or prints the list.

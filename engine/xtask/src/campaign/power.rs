@@ -52,7 +52,7 @@ pub fn run(programs: &Programs, options: &Options) -> Result<(), String> {
     let base = std::env::temp_dir().join(format!("lifeboat-power-{}", std::process::id()));
     std::fs::create_dir_all(&base).map_err(at(&base))?;
     let result = match usable(&base) {
-        Ok(()) => enter(options, &base),
+        Ok(()) => enter(programs, options, &base),
         Err(cause) => {
             let cuts = options.count.unwrap_or(CUTS);
             println!("skipped: {cuts} cuts: there is no loop device to be had here ({cause})");
@@ -61,6 +61,11 @@ pub fn run(programs: &Programs, options: &Options) -> Result<(), String> {
     };
     // Only the empty folder is left: all else was in the name space.
     std::fs::remove_dir_all(&base).map_err(at(&base)).and(result)
+}
+
+/// Whether this process is the one in name spaces of its own.
+pub fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
 }
 
 /// The beginning of a command in name spaces of its own, where everything goes when its first process goes.
@@ -85,10 +90,9 @@ fn usable(base: &Path) -> Result<(), String> {
 }
 
 /// Starts this program again, inside.
-fn enter(options: &Options, base: &Path) -> Result<(), String> {
-    let me = std::env::current_exe().map_err(|cause| format!("this program: {cause}"))?;
+fn enter(programs: &Programs, options: &Options, base: &Path) -> Result<(), String> {
     let mut command = apart();
-    command.arg(me).args(["campaign", "power", "--seed", &options.seed.to_string()]).env(INSIDE, base);
+    command.arg(&programs.xtask).args(["campaign", "power", "--seed", &options.seed.to_string()]).env(INSIDE, base);
     for (name, value) in [("--only", options.only), ("--count", options.count)] {
         if let Some(value) = value {
             command.args([name, &value.to_string()]);

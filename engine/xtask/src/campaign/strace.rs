@@ -1,6 +1,7 @@
 //! Errors and kills at the n-th system call on the data folder, put there by strace: the disk refuses, is full, or the
 //! process dies in the middle.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -171,10 +172,13 @@ fn cases(programs: &Programs, seed: u64, base: &Path) -> Result<Vec<Case>, Strin
         finish(&mut world.start(&under, &words, &log)?, &log)?;
         let text = std::fs::read_to_string(root.join("trace.log")).map_err(at(&root))?;
         for kind in KINDS.iter().filter(|kind| kind.2 == place) {
+            // strace counts for each thread, so the thread that makes most calls says how many cases there are.
             let call = format!(" {}(", kind.0);
-            let calls = text.lines().filter(|line| line.contains(&call)).count();
-            // Threads of sled count each for itself, so few numbers reach all of them.
-            let last = if place == Place::State { calls.min(3) } else { calls };
+            let mut calls: BTreeMap<&str, usize> = BTreeMap::new();
+            for line in text.lines().filter(|line| line.contains(&call)) {
+                *calls.entry(line.split(' ').next().unwrap_or_default()).or_default() += 1;
+            }
+            let last = calls.into_values().max().unwrap_or(0);
             cases.extend((1..=last).map(|when| Case { kind: *kind, when }));
         }
         std::fs::remove_dir_all(&root).map_err(at(&root))?;
