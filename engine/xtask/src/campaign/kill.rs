@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::effects::{self, Effects};
 use super::history::{History, Sums};
@@ -19,6 +20,9 @@ const WORKERS: u64 = 2;
 const KILLS_PER_RUN: u64 = 16;
 /// How often in a hundred the rebuildable state is deleted between two commands.
 const STATE_LOST: u64 = 7;
+
+/// How often in a hundred a kill comes after a line of the command, and not after a time.
+const BY_LINE: u64 = 45;
 
 /// What all rounds came to.
 #[derive(Debug, Default)]
@@ -140,8 +144,13 @@ impl Round {
         for _ in 0..kills {
             let words = world.go_on(self.history.run.as_deref(), rng);
             let instant = rng.instant(if self.history.run.is_none() { length } else { length / 3.0 });
+            let line = rng.percent(BY_LINE).then(|| (1 + rng.below(7), rng.below(6_000)));
             let mut child = world.start(&[], &words, &self.log)?;
-            if let Some(status) = wait(&mut child, instant)? {
+            let ended = match line {
+                None => wait(&mut child, instant)?,
+                Some((lines, then)) => self.line(&mut child, lines, then)?,
+            };
+            if let Some(status) = ended {
                 self.history.look(&world, &self.log)?;
                 if status.success() && self.history.ended() {
                     break;
@@ -164,6 +173,22 @@ impl Round {
         let sums = self.history.close(&world)?;
         let found = effects::check(&world)?;
         Ok((world, sums, found))
+    }
+}
+
+impl Round {
+    /// Waits until the command has printed so many lines, and a few microseconds more: what it does between two lines
+    /// may be over in a millisecond, and an instant chosen blindly would seldom hit it.
+    fn line(&self, child: &mut Child, lines: u64, then_us: u64) -> Result<Option<ExitStatus>, String> {
+        loop {
+            let text = std::fs::read(&self.log).unwrap_or_default();
+            if text.iter().filter(|byte| **byte == b'\n').count() as u64 >= lines {
+                return wait(child, Duration::from_micros(then_us));
+            }
+            if let Some(status) = wait(child, Duration::from_micros(300))? {
+                return Ok(Some(status));
+            }
+        }
     }
 }
 
