@@ -107,6 +107,16 @@ pub struct StepVerb {
     pub said: SaidArgs,
 }
 
+/// A verb on a run.
+#[derive(Args, Debug)]
+pub struct RunVerb {
+    /// The run; 'lifeboat runs' lists them. The beginning is enough where it is unique.
+    pub run: String,
+    #[command(flatten)]
+    /// Who and why.
+    pub said: SaidArgs,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -217,6 +227,24 @@ pub enum Command {
     },
     /// Say no to an approval.
     Deny(StepVerb),
+    /// Say that a step was done by hand (or undone, where its undo failed), and go on.
+    MarkDone {
+        #[command(flatten)]
+        /// The run, the step, who and why.
+        verb: StepVerb,
+        /// Its outputs, one JSON object as the plugin would give; @FILE reads it from a file.
+        #[arg(long, default_value = "{}", value_name = "JSON")]
+        outputs: String,
+        /// A file that shows it: kept in the data folder, named in the record by its digest.
+        #[arg(long, value_name = "FILE")]
+        evidence: Vec<PathBuf>,
+    },
+    /// Begin nothing new in a run; what is under way comes to its end.
+    Pause(RunVerb),
+    /// Let a paused run go on.
+    Unpause(RunVerb),
+    /// Take over by hand: the run ends as it is, nothing is undone, and its locks are free.
+    Abandon(RunVerb),
     /// What a run did, how long it took, against its objectives.
     Report {
         /// The run.

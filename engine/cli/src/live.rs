@@ -125,6 +125,20 @@ impl View {
             EventKind::WaitStarted { step, until } => {
                 self.line(step, Ink::Cyan, "▸", &format!("waits for {}", duration(until.saturating_sub(at))));
             }
+            EventKind::LocksAwaited { held } => {
+                for held in held {
+                    self.screen.say(&format!("  waits for the lock '{}', which run {} has", held.lock, held.holder));
+                }
+            }
+            EventKind::StepNotNeeded { step, because } => {
+                self.line(step, Ink::Dim, "·", &format!("not needed: {because}"));
+            }
+            EventKind::ConditionUnclear { step, failure } => self.line(step, Ink::Red, "✗", &failure.message),
+            EventKind::StepMarkedDone { step, said, .. } => {
+                self.line(step, Ink::Green, "✓", &format!("marked as done by {}", said.by));
+            }
+            EventKind::RunPaused { said } => self.screen.say(&format!("  paused by {}: nothing new begins", said.by)),
+            EventKind::RunAbandoned { said } => self.screen.say(&format!("  abandoned by {}", said.by)),
             EventKind::UnwindStarted { .. } => self.screen.say("  undoing what was done, in reverse order"),
             _ => {}
         }

@@ -41,10 +41,11 @@ pub fn pending(state: &RunState) -> Vec<Action> {
     if state.result.is_some() {
         return actions;
     }
-    let forward = state.heading == Heading::Forward;
+    let forward = state.heading == Heading::Forward && state.paused.is_none();
     if matches!(state.heading, Heading::Cancelling { .. }) {
         actions.push(Action::CancelRunning);
     }
+    let undoing = state.paused.is_none();
     for place in state.running.iter().chain(&state.held) {
         let (Some(step), Some(now)) = (state.plan.steps.get(*place), state.steps.get(*place)) else { continue };
         match &now.phase {
@@ -57,7 +58,7 @@ pub fn pending(state: &RunState) -> Vec<Action> {
             Phase::InDoubt { number, .. } if forward => {
                 actions.push(Action::Probe { step: step.id.clone(), number: *number });
             }
-            Phase::Backoff { until, direction } if forward || *direction == Direction::Undo => {
+            Phase::Backoff { until, direction } if forward || (undoing && *direction == Direction::Undo) => {
                 wake = Some(wake.map_or(*until, |at| at.min(*until)));
             }
             Phase::Timer { until } if forward => wake = Some(wake.map_or(*until, |at| at.min(*until))),
@@ -77,7 +78,7 @@ pub fn probes(state: &RunState) -> Vec<(StepId, u32)> {
         (step, Phase::InDoubt { number, .. }) => Some((step.id.clone(), *number)),
         _ => None,
     };
-    let forward = state.result.is_none() && state.heading == Heading::Forward;
+    let forward = state.result.is_none() && state.paused.is_none() && state.heading == Heading::Forward;
     if forward { state.held.iter().filter_map(asked).collect() } else { Vec::new() }
 }
 
@@ -90,7 +91,7 @@ pub fn wake_after(state: &RunState, now: u64) -> Option<u64> {
         _ => None,
     };
     let times = state.held.iter().filter_map(due).filter(|at| *at > now);
-    if state.result.is_some() { None } else { times.min() }
+    if state.result.is_some() || state.paused.is_some() || state.wants_locks() { None } else { times.min() }
 }
 
 /// The idempotency key of a step: the same for all of its attempts in this run, forward and undo, so that an undo finds

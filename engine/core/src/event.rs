@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{Digest, RunId, StepId};
-use crate::outcome::{Outcome, ProbeAnswer};
+use crate::outcome::{Failure, Outcome, ProbeAnswer};
 use crate::plan::Plan;
 use crate::ports::Direction;
 
@@ -34,6 +34,26 @@ pub struct Said {
     /// Why, in the person's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
+}
+
+/// A file that a person attached to what was said: kept apart, named by what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceFile {
+    /// Its name, for people.
+    pub name: String,
+    /// The digest of its bytes.
+    pub digest: Digest,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// A lock that another run has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLock {
+    /// The name of the lock.
+    pub lock: String,
+    /// The run that holds it, or stands before this one in its queue.
+    pub holder: RunId,
 }
 
 /// What happened.
@@ -125,6 +145,9 @@ pub enum EventKind {
         step: StepId,
         /// The fingerprint that the person saw.
         fingerprint: Digest,
+        /// The role in which the person spoke; none where the operator keeps no list of roles.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<String>,
         /// Who and why.
         #[serde(flatten)]
         said: Said,
@@ -170,6 +193,64 @@ pub enum EventKind {
         #[serde(flatten)]
         said: Said,
     },
+    /// A person saw to it that a step is done, or undone where its undo failed.
+    StepMarkedDone {
+        /// The step.
+        step: StepId,
+        /// Its outputs, as its plugin would have given them.
+        outputs: Value,
+        /// Files that show it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        evidence: Vec<EvidenceFile>,
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// A condition of the step does not hold, or what it needs was not needed: the run goes on without it.
+    StepNotNeeded {
+        /// The step.
+        step: StepId,
+        /// What did not hold.
+        because: String,
+    },
+    /// A condition of the step cannot be told: the step fails before its first attempt.
+    ConditionUnclear {
+        /// The step.
+        step: StepId,
+        /// Why not.
+        failure: Failure,
+    },
+    /// The run waits for locks that other runs have.
+    LocksAwaited {
+        /// Which, and who has them.
+        held: Vec<HeldLock>,
+    },
+    /// The run has its locks until it ends.
+    LocksTaken {
+        /// Their names.
+        locks: Vec<String>,
+        /// Grows with every taking of locks in a store. The fencing tokens that follow are larger than those of every run
+        /// that had one of the locks before.
+        fence: u64,
+    },
+    /// A person wants nothing new begun.
+    RunPaused {
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// A person wants it to go on.
+    RunUnpaused {
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
+    /// A person takes over: the run ends as it is, and nothing is undone.
+    RunAbandoned {
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
     /// A person wants the run to end.
     CancelRequested {
         /// Whether what was done is undone.
@@ -186,7 +267,7 @@ pub enum EventKind {
     },
     /// The run ended.
     RunFinished {
-        /// `succeeded`, `failed` or `cancelled`.
+        /// `succeeded`, `failed` or `cancelled`; a run that is abandoned ends with that event.
         result: RunResult,
     },
 }
@@ -201,6 +282,8 @@ pub enum RunResult {
     Failed,
     /// A person ended it.
     Cancelled,
+    /// A person took over, and left everything as it was.
+    Abandoned,
 }
 
 impl Event {

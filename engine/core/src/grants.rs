@@ -21,6 +21,10 @@ pub struct Operator {
     pub drill_grants: Vec<Grant>,
     /// Where secrets come from, by name.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Who has which role, for approvals. Where nobody has any, no list is kept, and whoever may open the data folder may
+    /// answer.
+    #[serde(default)]
+    pub roles: BTreeMap<String, Vec<String>>,
     /// How many steps of all runs together may be under way at once; `None`: the default.
     pub max_parallel: Option<u32>,
 }
@@ -56,6 +60,13 @@ pub enum SecretSource {
 }
 
 impl Operator {
+    /// The roles of a person; `None` where no list is kept.
+    pub fn roles_of(&self, person: &str) -> Option<Vec<String>> {
+        let has = |people: &Vec<String>| people.iter().any(|name| name == person);
+        let roles = self.roles.iter().filter(|(_, people)| has(people)).map(|(role, _)| role.clone());
+        (!self.roles.is_empty()).then(|| roles.collect())
+    }
+
     /// The grants that count in that mode: the drill grants and nothing else in a drill.
     pub fn grants_for(&self, mode: Mode) -> &[Grant] {
         if mode == Mode::Drill { &self.drill_grants } else { &self.grants }

@@ -7,13 +7,17 @@
 
 pub mod actions;
 pub mod apply;
+pub mod condition;
 pub mod decide;
 pub mod error;
 pub mod event;
+pub mod fence;
 pub mod grants;
 pub mod graph;
 pub mod ids;
 pub mod limits;
+#[cfg(feature = "mutants")]
+pub mod mutant;
 pub mod outcome;
 pub mod plan;
 pub mod plugin;

@@ -37,3 +37,11 @@ pub const GUEST_MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const LOG_LINES_PER_ATTEMPT_MAX: usize = 1_000;
 /// Random bytes in one call.
 pub const RANDOM_BYTES_MAX: usize = 64 * 1024;
+/// Steps of all plans that are at work at once, in one engine. A step and its state take 2 to 4 KiB, so this is half a
+/// gigabyte; ten thousand runs of twenty steps fit in.
+pub const STEPS_AT_WORK_MAX: usize = 200_000;
+/// Runs that wait for room in one engine. Each is durable and takes a few hundred bytes of memory; past this, whoever makes
+/// runs has lost count.
+pub const RUNS_QUEUED_MAX: usize = 100_000;
+/// Bytes of one file that a person attaches to a word: a log or a picture, not a copy of the data.
+pub const EVIDENCE_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{Digest, StepId};
+use crate::ports::Direction;
 
 /// The version of the plan's format. A run whose plan has a later one is not touched by this engine.
 pub const PLAN_FORMAT: u32 = 1;
@@ -355,6 +356,22 @@ pub struct Step {
     pub waivers: Vec<Waiver>,
     /// The line of the runbook that it comes from, from 1.
     pub line: u32,
+}
+
+impl Step {
+    /// The longest that one attempt in that direction may take.
+    pub fn timeout_ms(&self, direction: Direction) -> u64 {
+        self.undo_policy(direction).map_or(self.policy.timeout_ms, |undo| undo.timeout_ms)
+    }
+
+    /// The retries in that direction.
+    pub fn retry(&self, direction: Direction) -> &Retry {
+        self.undo_policy(direction).map_or(&self.policy.retry, |undo| &undo.retry)
+    }
+
+    fn undo_policy(&self, direction: Direction) -> Option<&UndoPolicy> {
+        self.undo.as_ref().filter(|_| direction == Direction::Undo)
+    }
 }
 
 /// What happens when a step fails for good.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::ids::{Digest, RunId, StepId};
 use crate::outcome::{Failure, Outcome, ProbeAnswer};
-use crate::plan::{Mode, Plan};
+use crate::plan::{Mode, Plan, Step};
 
 /// A future that can be sent to another thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -229,6 +229,12 @@ pub trait AttemptSink: Send + Sync + 'static {
 pub trait StepExecutor: Send + Sync + 'static {
     /// Does it (or undoes it, by the attempt's direction).
     fn execute(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, Outcome>;
+    /// Whether a person may give these outputs for a step that the plugin did not carry out to its end: they fit the schema
+    /// that the plugin declares.
+    ///
+    /// # Errors
+    /// `LB0508` with what does not fit; the executor's own, when the plugin cannot be looked at.
+    fn check_outputs(&self, plan: &Plan, step: &Step, outputs: &Value) -> Result<(), crate::Error>;
     /// Finds out whether an attempt with that key had its effect.
     fn probe(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer>;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::event::{RunResult, Said};
+use crate::event::{HeldLock, RunResult, Said};
 use crate::ids::{Digest, RunId, StepId};
 use crate::outcome::Failure;
 use crate::plan::{Mode, Plan, Step};
@@ -18,8 +18,10 @@ use crate::ports::Direction;
 pub enum RunStatus {
     /// Steps are under way, or can be.
     Running,
-    /// For a person's approval, or for a timer.
+    /// For a person's approval, for a timer, or for a lock.
     Waiting,
+    /// A person wants nothing new begun.
+    Paused,
     /// What was done is being undone.
     Compensating,
     /// Nothing goes on without an operator verb.
@@ -30,6 +32,8 @@ pub enum RunStatus {
     Failed,
     /// Ended by a person.
     Cancelled,
+    /// Left as it was by a person who took over.
+    Abandoned,
 }
 
 impl RunStatus {
@@ -38,17 +42,19 @@ impl RunStatus {
         match self {
             RunStatus::Running => "running",
             RunStatus::Waiting => "waiting",
+            RunStatus::Paused => "paused",
             RunStatus::Compensating => "compensating",
             RunStatus::Stuck => "stuck",
             RunStatus::Succeeded => "succeeded",
             RunStatus::Failed => "failed",
             RunStatus::Cancelled => "cancelled",
+            RunStatus::Abandoned => "abandoned",
         }
     }
 
     /// Whether the run has ended.
     pub const fn is_final(self) -> bool {
-        matches!(self, RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled)
+        matches!(self, RunStatus::Succeeded | RunStatus::Failed | RunStatus::Cancelled | RunStatus::Abandoned)
     }
 }
 
@@ -114,6 +120,11 @@ pub enum Phase {
         /// Who and why.
         said: Said,
     },
+    /// Its conditions do not hold: the run goes on without it.
+    NotNeeded {
+        /// What did not hold.
+        because: String,
+    },
     /// Done, and undone.
     Undone,
     /// Its undo failed for good.
@@ -138,6 +149,7 @@ impl Phase {
             Phase::Done => "done",
             Phase::Failed { .. } => "failed",
             Phase::Skipped { .. } => "skipped",
+            Phase::NotNeeded { .. } => "not-needed",
             Phase::Undone => "undone",
             Phase::UndoFailed { .. } => "undo-failed",
         }
@@ -184,7 +196,7 @@ impl StepState {
 
     /// Whether the steps after it may go on.
     pub fn is_complete(&self) -> bool {
-        matches!(self.phase, Phase::Done | Phase::Skipped { .. })
+        matches!(self.phase, Phase::Done | Phase::Skipped { .. } | Phase::NotNeeded { .. })
     }
 }
 
@@ -205,6 +217,21 @@ pub enum Heading {
         /// The end.
         then: RunResult,
     },
+}
+
+/// Where a run is with its locks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Locks {
+    /// It needs none, or has ended and needs them no more.
+    Free,
+    /// It needs them before anything begins.
+    Wanted {
+        /// Which other runs have; empty before it was looked.
+        held: Vec<HeldLock>,
+    },
+    /// It has them.
+    Held,
 }
 
 /// The state of a run.
@@ -228,6 +255,12 @@ pub struct RunState {
     pub token: u64,
     /// The end that it is heading for.
     pub heading: Heading,
+    /// Who paused it, while it is.
+    pub paused: Option<Said>,
+    /// The names of its locks, sorted.
+    pub lock_names: Vec<String>,
+    /// Where it is with them.
+    pub locks: Locks,
     /// How it ended.
     pub result: Option<RunResult>,
     /// When it ended.
@@ -249,6 +282,10 @@ pub struct RunState {
     pub(crate) effects: Vec<usize>,
     pub(crate) complete: usize,
     pub(crate) failed: BTreeSet<usize>,
+    /// Whether a step was found not to be needed: only then the references of others are looked at.
+    pub(crate) some_not_needed: bool,
+    /// Whether the plan has a fan-out, whose own limit is to be kept.
+    pub(crate) has_fans: bool,
 }
 
 impl RunState {
@@ -271,6 +308,7 @@ impl RunState {
     pub fn waits_for_time(&self) -> bool {
         let unwinding = matches!(self.heading, Heading::Unwinding { .. });
         self.result.is_none()
+            && self.paused.is_none()
             && self.held_phases().any(|phase| match phase {
                 Phase::Backoff { direction, .. } => !unwinding || *direction == Direction::Undo,
                 Phase::Timer { .. } | Phase::InDoubt { .. } => !unwinding,
@@ -280,6 +318,14 @@ impl RunState {
 
     fn held_phases(&self) -> impl Iterator<Item = &Phase> {
         self.held.iter().filter_map(|place| self.steps.get(*place)).map(|step| &step.phase)
+    }
+
+    /// Whether it has to have locks before anything goes on.
+    pub fn wants_locks(&self) -> bool {
+        self.result.is_none()
+            && self.paused.is_none()
+            && matches!(self.locks, Locks::Wanted { .. })
+            && !matches!(self.heading, Heading::Cancelling { .. })
     }
 
     /// One step with its state.
@@ -299,7 +345,15 @@ impl RunState {
             Some(RunResult::Succeeded) => return RunStatus::Succeeded,
             Some(RunResult::Failed) => return RunStatus::Failed,
             Some(RunResult::Cancelled) => return RunStatus::Cancelled,
+            Some(RunResult::Abandoned) => return RunStatus::Abandoned,
             None => {}
+        }
+        if self.paused.is_some() {
+            return RunStatus::Paused;
+        }
+        if self.wants_locks() {
+            let waits = matches!(&self.locks, Locks::Wanted { held } if !held.is_empty());
+            return if waits { RunStatus::Waiting } else { RunStatus::Running };
         }
         if let Heading::Unwinding { .. } = self.heading {
             // What went forward and was left behind (a doubt, a question) is not waited for any more.

@@ -1,12 +1,12 @@
 //! Carries out attempts: from an attempt of the engine to one bounded guest call, and from what came of it to an outcome.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use lifeboat_core::limits::OUTPUTS_BYTES_MAX;
 use lifeboat_core::outcome::ProbeAnswer;
 use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, Direction, StepExecutor};
-use lifeboat_core::{Code, Effect, Error, Failure, FailureKind, Outcome, Step};
+use lifeboat_core::{Code, Effect, Error, Failure, FailureKind, Outcome, Plan, Step, fence};
 use serde_json::Value;
 
 use crate::bindings::exports::lifeboat::plugin::steps::{
@@ -122,6 +122,27 @@ impl Executor {
     }
 }
 
+impl Executor {
+    /// Refuses an attempt that was overtaken: a later run, or a later attempt, has acted on one of its locked targets.
+    fn fence(&self, attempt: &Attempt) -> Result<(), Failure> {
+        let step = attempt.plan.step(&attempt.step);
+        let used = step.into_iter().flat_map(|step| &step.targets);
+        let locks = used.filter_map(|used| attempt.plan.targets.get(&used.target)?.lock.as_deref());
+        for lock in locks {
+            // A lock with a reference in its name is one of this run alone.
+            let name = if lock.contains("{{") { format!("{}:{lock}", attempt.run) } else { lock.to_owned() };
+            let mut fences = self.host.fences.lock().unwrap_or_else(PoisonError::into_inner);
+            let highest = fences.entry(name).or_default();
+            if !fence::admits(*highest, attempt.token) {
+                let message = format!("the attempt was overtaken: '{lock}' has seen a later fencing token");
+                return Err(Error::new("LB0712", message).hint("nothing was done; look at the later run").into());
+            }
+            *highest = attempt.token;
+        }
+        Ok(())
+    }
+}
+
 fn bind(attempt: &Attempt, step: &Step) -> Result<Vec<Bound>, Failure> {
     let mut targets = Vec::new();
     for used in &step.targets {
@@ -203,6 +224,9 @@ impl StepExecutor for Executor {
                 Ok(ready) => ready,
                 Err(failure) => return Outcome::Failed { failure },
             };
+            if let Err(failure) = self.fence(&attempt) {
+                return Outcome::Failed { failure };
+            }
             let effect = attempt.plan.step(&attempt.step).map_or(Effect::Irreversible, |step| step.effect);
             let indices = call.plugin.steps.clone();
             let direction = attempt.direction;
@@ -219,6 +243,25 @@ impl StepExecutor for Executor {
                 .await;
             judge(result, effect)
         })
+    }
+
+    fn check_outputs(&self, plan: &Plan, step: &Step, outputs: &Value) -> Result<(), Error> {
+        let name = step.plugin.as_deref().unwrap_or_default();
+        let plugin = self.host.plugin_for(name, Some(plan)).map_err(|failure| {
+            Error::new("LB0703", failure.message).hint("the outputs of a step are checked by its own plugin")
+        })?;
+        let Some(kind) = plugin.known.description.kind(step.kind) else { return Ok(()) };
+        let unfit = |message: String| {
+            Error::new("LB0508", message)
+                .with("step", &step.id)
+                .hint(format!("'lifeboat plugin inspect {name}' shows the schema of the outputs"))
+        };
+        let validator = jsonschema::validator_for(&kind.outputs)
+            .map_err(|error| unfit(format!("the plugin's schema of outputs is none: {error}")))?;
+        match validator.iter_errors(outputs).next() {
+            None => Ok(()),
+            Some(error) => Err(unfit(format!("the outputs do not fit the schema of plugin '{name}': {error}"))),
+        }
     }
 
     fn probe(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer> {

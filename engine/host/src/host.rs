@@ -1,8 +1,8 @@
 //! The host: one engine, the plugins it knows, and the runtime that guests run on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use lifeboat_core::grants::Operator;
@@ -69,6 +69,8 @@ pub struct Inner {
     owned: Option<Runtime>,
     /// Turns of attempts.
     pub(crate) attempts: Arc<Semaphore>,
+    /// The highest fencing token that each lock has seen in this process.
+    pub(crate) fences: Mutex<HashMap<String, u64>>,
     /// Turns of stores. They are apart: an attempt holds its turn while its vault calls the store of a plugin.
     pub(crate) stores: Arc<Semaphore>,
 }
@@ -144,6 +146,7 @@ impl Host {
             runtime: runtime.handle().clone(),
             owned: Some(runtime),
             attempts: Arc::new(Semaphore::new(turns - turns / 4)),
+            fences: Mutex::default(),
             stores: Arc::new(Semaphore::new(turns / 4)),
             options,
         };

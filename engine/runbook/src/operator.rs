@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Report, Span};
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, number, string, unknown_node};
 use crate::syntax::Node;
 
-const NODES: [&str; 6] = ["plugins", "pin", "grant", "drill", "secret", "max-parallel"];
+const NODES: [&str; 7] = ["plugins", "pin", "grant", "drill", "secret", "role", "max-parallel"];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
 ///
@@ -78,6 +78,7 @@ fn read(node: &Node, folder: &Path, operator: &mut Operator, report: &mut Report
             }
         }
         "secret" => secret(node, folder, operator, report),
+        "role" => role(node, operator, report),
         "max-parallel" => {
             at_most_args(node, 1, report);
             no_props(node, report);
@@ -162,6 +163,28 @@ fn grant(node: &Node, folder: &Path, report: &mut Report) -> Option<Grant> {
     Some(Grant { plugin: plugin?.text, target, dirs })
 }
 
+fn role(node: &Node, operator: &mut Operator, report: &mut Report) {
+    no_props(node, report);
+    no_block(node, report);
+    let mut words = node.args.iter().filter_map(|arg| string(arg, "role", report)).map(|word| word.text);
+    let Some(name) = words.next() else {
+        report
+            .error("LB0111", node.head, "'role' has no name")
+            .help("write role \"incident-commander\" \"ada\" \"grace\"");
+        return;
+    };
+    let people: Vec<String> = words.collect();
+    if people.is_empty() {
+        report
+            .error("LB0111", node.head, format!("nobody has the role '{name}'"))
+            .help("name the people: role \"incident-commander\" \"ada\" \"grace\"");
+    } else if operator.roles.insert(name.clone(), people).is_some() {
+        report
+            .error("LB0405", node.head, format!("role '{name}' is declared twice"))
+            .help("put all people into one line");
+    }
+}
+
 fn secret(node: &Node, folder: &Path, operator: &mut Operator, report: &mut Report) {
     at_most_args(node, 1, report);
     let name = declared_name(node, report);
@@ -202,7 +225,7 @@ mod tests {
             "plugins \"plugins\"\npin \"fs\" digest=\"{digest}\"\n\
              grant \"fs\" target=\"orders\" {{ dir \"/srv\" write=#true; dir \"data\" }}\n\
              drill {{ grant \"fs\" {{ dir \"/scratch\" write=#true }} }}\n\
-             secret \"vault-password\" env=\"X\"\nsecret \"other\" file=\"p\"\nmax-parallel 16\n"
+             secret \"vault-password\" env=\"X\"\nsecret \"other\" file=\"p\"\nrole \"lead\" \"ada\" \"bo\"\nmax-parallel 16\n"
         );
         let operator = parse(&text).unwrap();
         assert_eq!(operator.plugin_dirs, [PathBuf::from("/etc/lifeboat/plugins")]);
@@ -214,14 +237,16 @@ mod tests {
         assert_eq!(operator.secrets["vault-password"], SecretSource::Env("X".to_owned()));
         assert_eq!(operator.secrets["other"], SecretSource::File(PathBuf::from("/etc/lifeboat/p")));
         assert_eq!(operator.max_parallel, Some(16));
+        assert_eq!(operator.roles_of("bo"), Some(vec!["lead".to_owned()]));
+        assert_eq!((operator.roles_of("cy"), Operator::default().roles_of("bo")), (Some(vec![]), None));
     }
 
     #[test]
     fn all_mistakes_are_reported_at_once() {
         let text = "grnat \"fs\" { }\npin \"fs\" digest=\"md5:1\"\ngrant \"fs\"\nsecret \"s\"\nmax-parallel 0\n\
-                    grant \"fs\" { dir \"\" }\nsecret \"a\" env=\"X\"\nsecret \"a\" env=\"Y\"\n";
+                    grant \"fs\" { dir \"\" }\nsecret \"a\" env=\"X\"\nsecret \"a\" env=\"Y\"\nrole \"x\"\nrole \"y\" \"a\"\nrole \"y\" \"b\"\n";
         let codes: Vec<_> = parse(text).unwrap_err().iter().map(|d| d.code).collect();
-        assert_eq!(codes, ["LB0401", "LB0402", "LB0403", "LB0404", "LB0120", "LB0406", "LB0405"]);
+        assert_eq!(codes, ["LB0401", "LB0402", "LB0403", "LB0404", "LB0120", "LB0406", "LB0405", "LB0111", "LB0405"]);
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use lifeboat_core::actions::key;
+use lifeboat_core::condition::context;
 use lifeboat_core::ids::StepId;
 use lifeboat_core::plan::Step;
 use lifeboat_core::ports::{Attempt, Direction};
 use lifeboat_core::state::RunState;
 use lifeboat_core::{Error, template};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// The attempt of a step that is to be launched.
 ///
@@ -56,24 +57,4 @@ fn settings(state: &RunState, step: &Step) -> Result<Vec<(String, Value)>, Error
         all.push((used.role.clone(), template::render_value(&target.settings, &context)?));
     }
     Ok(all)
-}
-
-/// The values that these references can see: only the steps that are named, so that a long chain stays cheap.
-fn context(state: &RunState, value: &Value) -> Value {
-    let mut steps = Map::new();
-    for reference in template::references_in(value).unwrap_or_default() {
-        let [first, name, ..] = reference.path.as_slice() else { continue };
-        if first != "steps" {
-            continue;
-        }
-        let outputs = state.step(&StepId(name.clone())).and_then(|(_, now)| now.outputs.clone());
-        if let Some(outputs) = outputs {
-            steps.insert(name.clone(), outputs);
-        }
-    }
-    json!({
-        "steps": steps,
-        "inputs": state.plan.inputs,
-        "run": { "id": state.run, "mode": state.plan.mode.as_str() },
-    })
 }

@@ -1,9 +1,11 @@
 //! The engine: makes runs, takes them up again, and hands out handles on their actors.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lifeboat_core::event::{Event, EventKind, Said};
 use lifeboat_core::ids::{RunId, StepId};
+use lifeboat_core::limits::RUNS_QUEUED_MAX;
 use lifeboat_core::plan::Plan;
 use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoreError};
 use lifeboat_core::state::{Heading, Phase, RunState, Summary};
@@ -11,8 +13,10 @@ use lifeboat_core::{Error, apply};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::actor::{Actor, Inbox};
+use crate::locks::Locks;
 use crate::notice::{Asked, Notice, Rest, Verb};
 use crate::places::Places;
+use crate::rooms::{Room, Rooms};
 
 /// Notices that a slow watcher may be behind before it misses some.
 const NOTICES_KEPT: usize = 4_096;
@@ -36,6 +40,10 @@ pub struct EngineParts {
 pub(crate) struct Inner {
     pub(crate) parts: EngineParts,
     pub(crate) places: Arc<Places>,
+    pub(crate) locks: Arc<Locks>,
+    pub(crate) rooms: Rooms,
+    /// Runs that wait for room.
+    queued: AtomicUsize,
     pub(crate) notices: broadcast::Sender<Notice>,
 }
 
@@ -79,7 +87,9 @@ impl Engine {
     pub fn new(parts: EngineParts) -> Self {
         let places = Places::new(parts.max_parallel);
         let (notices, _) = broadcast::channel(NOTICES_KEPT);
-        Self { inner: Arc::new(Inner { parts, places, notices }) }
+        let locks = Locks::new(Arc::clone(&parts.store));
+        let inner = Inner { parts, places, locks, rooms: Rooms::new(), queued: AtomicUsize::new(0), notices };
+        Self { inner: Arc::new(inner) }
     }
 
     /// All that happens from now on, in all runs.
@@ -90,9 +100,14 @@ impl Engine {
     /// Makes a run of a plan and starts it. The run exists when this returns.
     ///
     /// # Errors
-    /// `LB0503` when the plan is not one that can run; the store's errors.
+    /// `LB0503` when the plan is not one that can run; `LB0510` when too many runs wait for room; the store's errors.
     pub async fn submit(&self, plan: Plan, runbook: String, said: Said) -> Result<RunHandle, Error> {
         let parts = &self.inner.parts;
+        let queued = self.inner.queued.load(Ordering::Acquire);
+        if queued >= RUNS_QUEUED_MAX {
+            return Err(Error::new("LB0510", format!("{queued} runs wait for room; no more are taken"))
+                .hint("wait for some of them to end, or cancel them; 'lifeboat runs' lists them"));
+        }
         let now = parts.clock.now_ms();
         let run = RunId::new(now, parts.rng.next_u64());
         let fingerprint = plan.fingerprint();
@@ -112,7 +127,7 @@ impl Engine {
         let append = Append { run, expected: 0, epoch: 1, events: vec![event.encode()?], summary };
         parts.store.append(append).await.map_err(told)?;
         let _ = self.inner.notices.send(Notice::Event { run: state.run.clone(), seq: 1, event: Arc::new(event) });
-        Ok(self.spawn(state, 1, false))
+        Ok(self.spawn(state, 1, false, None))
     }
 
     /// Takes a run up again: after a crash, a stop, or to speak a verb on it.
@@ -121,7 +136,21 @@ impl Engine {
     /// `LB0501` no such run; `LB0503` its log is damaged; the store's errors.
     pub async fn resume(&self, run: &RunId) -> Result<RunHandle, Error> {
         let loaded = self.load(run).await?;
-        Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true))
+        Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true, None))
+    }
+
+    /// Takes a run up again to speak a verb on it: the verb comes first, and nothing is begun before it. So a run that is
+    /// taken up to be paused or abandoned does not run on for a step.
+    ///
+    /// # Errors
+    /// As [`Engine::resume`] and [`RunHandle::say`]; a refused verb leaves the run as it is, and nobody carries it on.
+    pub async fn resume_saying(&self, run: &RunId, verb: Verb, said: Said) -> Result<RunHandle, Error> {
+        let loaded = self.load(run).await?;
+        let (answer, wait) = oneshot::channel();
+        let first = Inbox::First(Asked { verb, said }, answer);
+        let handle = self.spawn(loaded.state, loaded.head.epoch + 1, true, Some(first));
+        wait.await.map_err(|_| actor_gone(run))??;
+        Ok(handle)
     }
 
     /// Reads a run.
@@ -152,13 +181,40 @@ impl Engine {
         Ok(heads.into_iter().filter_map(read).filter(|(_, summary)| !summary.status.is_final()).collect())
     }
 
-    fn spawn(&self, state: RunState, epoch: u64, recovering: bool) -> RunHandle {
+    /// Gives the run its actor. Where there is no room now, its state leaves the memory until there is.
+    fn spawn(&self, state: RunState, epoch: u64, recovering: bool, first: Option<Inbox>) -> RunHandle {
         let (inbox, messages) = mpsc::unbounded_channel();
+        // The receiver is at hand, so this cannot fail.
+        if let Some(first) = first {
+            let _ = inbox.send(first);
+        }
         let (rests, rest) = watch::channel(None);
         let run = state.run.clone();
-        let actor = Actor::new(Arc::clone(&self.inner), state, epoch, messages, rests);
-        tokio::spawn(actor.live(recovering));
-        RunHandle { run, inbox, rest }
+        self.inner.locks.note(&run, Some(true));
+        let handle = RunHandle { run: run.clone(), inbox, rest };
+        let steps = state.plan.steps.len();
+        if let Some(room) = self.inner.rooms.try_enter(steps) {
+            let actor = Actor::new(Arc::clone(&self.inner), state, epoch, messages, rests);
+            tokio::spawn(actor.live(recovering, room));
+            return handle;
+        }
+        drop(state);
+        self.inner.queued.fetch_add(1, Ordering::AcqRel);
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let room: Room = engine.inner.rooms.enter(steps).await;
+            engine.inner.queued.fetch_sub(1, Ordering::AcqRel);
+            match engine.load(&run).await {
+                Ok(loaded) => {
+                    Actor::new(engine.inner, loaded.state, epoch, messages, rests).live(recovering, room).await;
+                }
+                Err(error) => {
+                    engine.inner.locks.note(&run, None);
+                    rests.send_replace(Some(Rest::Stopped(error)));
+                }
+            }
+        });
+        handle
     }
 }
 

@@ -13,8 +13,10 @@ mod actor;
 mod args;
 mod attempt;
 mod engine;
+mod locks;
 mod notice;
 mod places;
+mod rooms;
 
 pub use engine::{Engine, EngineParts, Loaded, RunHandle};
 pub use notice::{Notice, Rest, Verb};

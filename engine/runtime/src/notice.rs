@@ -2,21 +2,44 @@
 
 use std::sync::Arc;
 
-use lifeboat_core::event::{Event, Said};
+use lifeboat_core::event::{Event, EvidenceFile, Said};
 use lifeboat_core::ids::{Digest, RunId, StepId};
 use lifeboat_core::state::RunState;
+use serde_json::Value;
 
 /// What a person asks of a run. Each becomes an event with who and why, or is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
     /// Try a failed or in-doubt step again.
     Retry(StepId),
     /// Go on without a step.
     Skip(StepId),
     /// Yes, to the plan with that fingerprint.
-    Approve(StepId, Digest),
+    Approve {
+        /// The step.
+        step: StepId,
+        /// What the person saw.
+        fingerprint: Digest,
+        /// The roles that the person has; `None` where no list of roles is kept.
+        roles: Option<Vec<String>>,
+    },
     /// No.
     Deny(StepId),
+    /// A step was done by hand.
+    MarkDone {
+        /// The step.
+        step: StepId,
+        /// Its outputs.
+        outputs: Value,
+        /// Files that show it.
+        evidence: Vec<EvidenceFile>,
+    },
+    /// Begin nothing new.
+    Pause,
+    /// Go on.
+    Unpause,
+    /// End the run as it is.
+    Abandon,
     /// End the run; undo what was done if so wished.
     Cancel {
         /// Whether what was done is undone.
@@ -25,7 +48,7 @@ pub enum Verb {
 }
 
 /// A verb with its speaker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     /// What.
     pub verb: Verb,
@@ -78,7 +101,7 @@ pub enum Notice {
 pub enum Rest {
     /// It ended.
     Ended(Arc<RunState>),
-    /// It waits for a person: an approval, or an operator verb.
+    /// It waits for a person: an approval, an operator verb, or for a lock of a run that nobody carries on here.
     Person(Arc<RunState>),
     /// Its actor had to stop: the store failed, or somebody else owns the run. Nothing durable is lost; `resume` goes on.
     Stopped(lifeboat_core::Error),

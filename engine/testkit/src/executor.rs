@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use lifeboat_core::Error;
 use lifeboat_core::outcome::{Failure, FailureKind, Outcome, ProbeAnswer};
+use lifeboat_core::plan::{Plan, Step};
 use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, Clock, Direction, StepExecutor};
 use serde_json::{Value, json};
 
@@ -146,6 +148,14 @@ impl StepExecutor for ScriptedExecutor {
             drop(under_way);
             outcome
         })
+    }
+
+    /// Scripted steps give `step` and `value`; what a person gives for one has to have a `value` that is a number.
+    fn check_outputs(&self, _plan: &Plan, step: &Step, outputs: &Value) -> Result<(), Error> {
+        if outputs["value"].is_number() {
+            return Ok(());
+        }
+        Err(Error::new("LB0508", "'value' has to be a number").with("step", &step.id))
     }
 
     fn probe(&self, attempt: Attempt, _sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer> {

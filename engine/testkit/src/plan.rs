@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_core::ids::{Digest, StepId};
 use lifeboat_core::plan::{
-    Approval, Effect, InDoubt, Mode, Objectives, OnFailure, PLAN_FORMAT, Plan, Policy, Retry, Step, StepKind,
+    Approval, Condition, Effect, Fan, InDoubt, Mode, Objectives, OnFailure, PLAN_FORMAT, Plan, Policy, Retry, Step,
+    StepKind, Target, TargetUse, Test, UndoPolicy,
 };
 use serde_json::{Value, json};
 
@@ -160,6 +161,52 @@ impl PlanBuilder {
     #[must_use]
     pub fn compensate_on_failure(mut self) -> Self {
         self.plan.on_failure.compensate = true;
+        self
+    }
+
+    /// The last step acts on a target that has this lock.
+    #[must_use]
+    pub fn lock(mut self, lock: &str) -> Self {
+        let target = Target {
+            name: lock.to_owned(),
+            plugin: "simulated".to_owned(),
+            site: None,
+            settings: json!({}),
+            secrets: BTreeMap::new(),
+            lock: Some(lock.to_owned()),
+        };
+        self.plan.targets.insert(lock.to_owned(), target);
+        self.last().targets.push(TargetUse { role: "target".to_owned(), target: lock.to_owned() });
+        self
+    }
+
+    /// The last step is only needed when this holds.
+    #[must_use]
+    pub fn when(mut self, value: &str, test: Test) -> Self {
+        self.last().when.push(Condition { value: value.to_owned(), test });
+        self
+    }
+
+    /// The last step is one of a fan-out, of which so many may be under way at once.
+    #[must_use]
+    pub fn fan(mut self, of: &str, limit: u32) -> Self {
+        let item = json!(self.last().id);
+        self.last().fan = Some(Fan { of: of.to_owned(), item, limit });
+        self
+    }
+
+    /// The last step is undone with a policy of its own.
+    #[must_use]
+    pub fn undo(mut self, timeout_ms: u64, count: u32, backoff_ms: u64) -> Self {
+        let retry = Retry { count, backoff_ms, max_ms: 60_000, jitter: false };
+        self.last().undo = Some(UndoPolicy { timeout_ms, retry });
+        self
+    }
+
+    /// An input of the run.
+    #[must_use]
+    pub fn input(mut self, name: &str, value: Value) -> Self {
+        self.plan.inputs.insert(name.to_owned(), value);
         self
     }
 

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use lifeboat_core::event::Said;
 use lifeboat_core::grants::{DirGrant, Grant, Operator};
 use lifeboat_core::outcome::ProbeAnswer;
-use lifeboat_core::plan::{Mode, Plan, Target};
+use lifeboat_core::plan::{Mode, Plan, Step, Target};
 use lifeboat_core::plugin::Catalog;
 use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, Clock, Rng, StepExecutor, Store};
 use lifeboat_core::state::RunStatus;
-use lifeboat_core::{Failure, Outcome};
+use lifeboat_core::{Error, Failure, Outcome};
 use lifeboat_host::ports::ObjectStore;
 use lifeboat_host::{Host, HostOptions, OperatorSecrets};
 use lifeboat_runbook::SourceFile;
 use lifeboat_runtime::{Engine, EngineParts, Rest};
 use lifeboat_store::MemoryStore;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A host with the plugins of `plugins/dist`. They may change all that is below `folder`, which keeps them compiled.
 pub fn host(folder: &Path) -> Host {
@@ -115,6 +115,10 @@ impl StepExecutor for Nothing {
         Box::pin(async { Outcome::Done { outputs: json!({ "note": "ok" }) } })
     }
 
+    fn check_outputs(&self, _: &Plan, _: &Step, _: &Value) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn probe(&self, _: Attempt, _: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer> {
         Box::pin(async { ProbeAnswer::DidNotHappen })
     }
@@ -148,6 +152,10 @@ impl StepExecutor for LookOn {
         }
         drop(first);
         self.inner.execute(attempt, sink)
+    }
+
+    fn check_outputs(&self, plan: &Plan, step: &Step, outputs: &Value) -> Result<(), Error> {
+        self.inner.check_outputs(plan, step, outputs)
     }
 
     fn probe(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer> {

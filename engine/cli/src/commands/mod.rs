@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod doctor;
+pub mod evidence;
 pub mod explain;
 pub mod fmt;
 pub mod plan;
@@ -51,6 +52,10 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Skip(verb) => block(verbs::on_step(world, &verb, Verb::Skip)),
         Command::Deny(verb) => block(verbs::on_step(world, &verb, Verb::Deny)),
         Command::Approve { verb, fingerprint } => block(verbs::approve(world, &verb, fingerprint)),
+        Command::MarkDone { verb, outputs, evidence } => block(verbs::mark_done(world, &verb, &outputs, &evidence)),
+        Command::Pause(verb) => block(verbs::on_run(world, &verb, Verb::Pause)),
+        Command::Unpause(verb) => block(verbs::on_run(world, &verb, Verb::Unpause)),
+        Command::Abandon(verb) => block(verbs::on_run(world, &verb, Verb::Abandon)),
         Command::Cancel { run, compensate, said: speaker } => {
             let said = said(speaker.by.as_deref(), &speaker.reason);
             block(verbs::cancel(world, &run, compensate, said))

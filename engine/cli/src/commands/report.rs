@@ -89,7 +89,7 @@ impl Report {
     pub fn exit(&self) -> Exit {
         match self.status {
             RunStatus::Succeeded => Exit::Success,
-            RunStatus::Failed | RunStatus::Cancelled => Exit::RunFailed,
+            RunStatus::Failed | RunStatus::Cancelled | RunStatus::Abandoned => Exit::RunFailed,
             _ => Exit::Waits,
         }
     }

@@ -1,8 +1,9 @@
 //! `show` and `events`: a run as it is, and all that happened to it.
 
 use lifeboat_core::event::Event;
+use lifeboat_core::event::RunResult;
 use lifeboat_core::plan::Step;
-use lifeboat_core::state::{Phase, RunState, StepState};
+use lifeboat_core::state::{Locks, Phase, RunState, StepState};
 use lifeboat_core::{Error, apply};
 
 use crate::clock::utc;
@@ -84,7 +85,7 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
         Phase::Done => ("✓", Ink::Green),
         Phase::Failed { .. } | Phase::UndoFailed { .. } => ("✗", Ink::Red),
         Phase::Pending => ("·", Ink::Dim),
-        Phase::Skipped { .. } | Phase::Undone => ("↺", Ink::Dim),
+        Phase::Skipped { .. } | Phase::NotNeeded { .. } | Phase::Undone => ("↺", Ink::Dim),
         Phase::Running { .. } | Phase::Backoff { .. } | Phase::Timer { .. } => ("▸", Ink::Cyan),
         Phase::InDoubt { .. } | Phase::Asking { .. } | Phase::Approval { .. } => ("?", Ink::Yellow),
     };
@@ -100,6 +101,7 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
             format!("\n      {code}{}{hint}", failure.message.replace('\n', "\n      "))
         }
         Phase::InDoubt { reason, .. } | Phase::Asking { reason } => format!("\n      {reason}"),
+        Phase::NotNeeded { because } => format!("  {because}"),
         Phase::Skipped { said } => format!("  by {}: {}", said.by, said.why),
         _ => String::new(),
     };
@@ -118,9 +120,22 @@ fn needs(world: &World, state: &RunState) -> String {
     let mut text = String::new();
     let me = world.me();
     let run = &state.run;
+    if let Locks::Wanted { held } = &state.locks {
+        for held in held {
+            let (lock, holder) = (&held.lock, &held.holder);
+            text.push_str(&format!(
+                "  it waits for the lock '{lock}', which run {holder} has until it ends\n    {me} show {holder}\n    {me} resume {holder}\n  or, if that run is to give way:\n    {me} cancel {holder} --reason '…'\n    {me} abandon {holder} --reason '…'\n",
+            ));
+        }
+    }
+    if let Some(said) = &state.paused {
+        let why = if said.why.is_empty() { String::new() } else { format!(": {}", said.why) };
+        text.push_str(&format!("  {} paused it{why}\n    {me} unpause {run} --reason '…'\n", said.by));
+    }
     for (step, now) in state.steps() {
         let id = &step.id;
         match &now.phase {
+            _ if state.result.is_some_and(|result| result != RunResult::Failed) => {}
             Phase::Approval { given, expires_at } => {
                 let asked = step.approval.as_ref();
                 let role = asked.map_or("anybody", |approval| approval.role.as_str());
@@ -132,10 +147,10 @@ fn needs(world: &World, state: &RunState) -> String {
                 ));
             }
             Phase::Asking { .. } => text.push_str(&format!(
-                "  nobody knows whether step '{id}' happened: look, then\n    {me} retry {run} {id} --reason '…'\n    {me} skip {run} {id} --reason '…'\n",
+                "  nobody knows whether step '{id}' happened: look, then\n    {me} retry {run} {id} --reason '…'\n  or, if it did happen, or you did it by hand:\n    {me} mark-done {run} {id} --outputs '{{…}}' --reason '…'\n  or go on without it:\n    {me} skip {run} {id} --reason '…'\n",
             )),
             Phase::UndoFailed { .. } => text.push_str(&format!(
-                "  the undo of step '{id}' failed: mend it, then\n    {me} retry {run} {id}\n  or undo it by hand, then\n    {me} skip {run} {id} --reason '…'\n",
+                "  the undo of step '{id}' failed: mend it, then\n    {me} retry {run} {id}\n  or undo it by hand, then\n    {me} mark-done {run} {id} --reason '…'\n",
             )),
             Phase::Failed { .. } if !state.plan.on_failure.compensate => text.push_str(&format!(
                 "  step '{id}' failed: mend the cause, then\n    {me} retry {run} {id}\n",

@@ -1,39 +1,44 @@
 //! The operator's verbs: each is recorded with who and why, and the run goes on with it.
 
+use std::path::PathBuf;
+
 use lifeboat_core::Error;
 use lifeboat_core::event::Said;
+use lifeboat_core::grants::Operator;
 use lifeboat_core::ids::{Digest, RunId, StepId};
 use lifeboat_runtime::{Engine, Verb};
 
-use crate::args::StepVerb;
+use crate::args::{RunVerb, StepVerb};
+use crate::commands::evidence;
 use crate::commands::run::{go_on, to_rest};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::world::{World, said};
 
 /// The engine, and the run that a person means.
-async fn take(world: &World, run: &str) -> Result<(Engine, RunId), Error> {
+async fn take(world: &World, run: &str) -> Result<(Engine, RunId, Operator), Error> {
     // The run is looked up before anything is locked or started: a typing mistake costs nothing.
     let run = super::runs::find(&super::runs::journal(world)?, run)?;
     let (host, operator) = world.host()?;
     let engine = world.engine(&host, &operator)?;
-    Ok((engine, run))
+    Ok((engine, run, operator))
 }
 
 async fn speak(world: &World, run: &str, verb: Verb, said: Said) -> Result<Exit, Error> {
-    let (engine, run) = take(world, run).await?;
+    let (engine, run, _) = take(world, run).await?;
     speak_to(world, &engine, &run, verb, said).await
 }
 
 async fn speak_to(world: &World, engine: &Engine, run: &RunId, verb: Verb, said: Said) -> Result<Exit, Error> {
     let plan = engine.load(run).await?.state.plan;
     let live = Live::start(world.screen, engine, &plan);
-    let handle = engine.resume(run).await?;
-    if let Err(error) = handle.say(verb, said).await {
-        live.finish().await;
-        return Err(error);
+    match engine.resume_saying(run, verb, said).await {
+        Ok(handle) => to_rest(world, handle, live).await,
+        Err(error) => {
+            live.finish().await;
+            Err(error)
+        }
     }
-    to_rest(world, handle, live).await
 }
 
 /// `retry`, `skip` and `deny`.
@@ -51,12 +56,34 @@ pub async fn on_step(world: &World, args: &StepVerb, verb: fn(StepId) -> Verb) -
 /// As [`on_step`]; `LB0506` when the fingerprint is not that of the run.
 pub async fn approve(world: &World, args: &StepVerb, fingerprint: Option<String>) -> Result<Exit, Error> {
     let said = said(args.said.by.as_deref(), &args.said.reason);
-    let (engine, run) = take(world, &args.run).await?;
+    let (engine, run, operator) = take(world, &args.run).await?;
+    let roles = operator.roles_of(&said.by);
     let seen = match fingerprint {
         Some(text) => Digest(text),
         None => engine.load(&run).await?.state.fingerprint,
     };
-    speak_to(world, &engine, &run, Verb::Approve(StepId(args.step.clone()), seen), said).await
+    speak_to(world, &engine, &run, Verb::Approve { step: StepId(args.step.clone()), fingerprint: seen, roles }, said)
+        .await
+}
+
+/// `pause`, `unpause` and `abandon`.
+///
+/// # Errors
+/// `LB0501`, `LB0502`; the store's errors.
+pub async fn on_run(world: &World, args: &RunVerb, verb: Verb) -> Result<Exit, Error> {
+    speak(world, &args.run, verb, said(args.said.by.as_deref(), &args.said.reason)).await
+}
+
+/// `mark-done`. The files are kept before the word is spoken, so that the record never names a file that is not there.
+///
+/// # Errors
+/// `LB0901` when a file cannot be read or kept; `LB0508` when the outputs do not fit; as [`on_step`].
+pub async fn mark_done(world: &World, args: &StepVerb, outputs: &str, files: &[PathBuf]) -> Result<Exit, Error> {
+    let outputs = evidence::outputs(outputs)?;
+    let (engine, run, _) = take(world, &args.run).await?;
+    let evidence = files.iter().map(|path| evidence::keep(&world.data, path)).collect::<Result<Vec<_>, _>>()?;
+    let verb = Verb::MarkDone { step: StepId(args.step.clone()), outputs, evidence };
+    speak_to(world, &engine, &run, verb, said(args.said.by.as_deref(), &args.said.reason)).await
 }
 
 /// `cancel`.
@@ -73,7 +100,7 @@ pub async fn cancel(world: &World, run: &str, compensate: bool, said: Said) -> R
 /// `LB0501`; the store's errors. A run that cannot be taken up is named, and the others go on.
 pub async fn resume(world: &World, run: Option<&str>) -> Result<Exit, Error> {
     if let Some(run) = run {
-        let (engine, run) = take(world, run).await?;
+        let (engine, run, _) = take(world, run).await?;
         let state = engine.load(&run).await?.state;
         return go_on(world, &engine, &state).await;
     }

@@ -173,8 +173,8 @@ fn an_approval_counts_people_and_ends_in_time() {
     let mut hand = Hand::new(plan);
     hand.follow();
     assert_eq!(hand.state.status(), RunStatus::Waiting);
-    let yes = |hand: &Hand, by: &str| decide::approve(&hand.state, &id("go"), &seen, said(by));
-    assert_eq!(code(decide::approve(&hand.state, &id("go"), &Digest::of(b"other"), said("ada"))), "LB0506");
+    let yes = |hand: &Hand, by: &str| decide::approve(&hand.state, &id("go"), &seen, None, said(by));
+    assert_eq!(code(decide::approve(&hand.state, &id("go"), &Digest::of(b"other"), None, said("ada"))), "LB0506");
     hand.apply(yes(&hand, "ada").unwrap());
     assert_eq!(code(yes(&hand, "ada")), "LB0502");
     assert_eq!(hand.phase("go"), "approval");

@@ -94,7 +94,7 @@ fn all() -> Vec<EventKind> {
     kinds.extend([
         EventKind::ApprovalRequested { step: id("go"), fingerprint: seen.clone(), expires_at: Some(61_000) },
         EventKind::ApprovalRequested { step: id("go"), fingerprint: seen.clone(), expires_at: None },
-        EventKind::Approved { step: id("go"), fingerprint: seen, said: said("ada") },
+        EventKind::Approved { step: id("go"), fingerprint: seen, role: None, said: said("ada") },
         EventKind::Denied { step: id("go"), said: said("bo") },
         EventKind::ApprovalExpired { step: id("go") },
         EventKind::WaitStarted { step: id("pause"), until: 1_500 },

@@ -85,7 +85,7 @@ fn events(hand: &Hand) -> Vec<(&'static str, EventKind)> {
             "ask",
             EventKind::ApprovalRequested { step: step.clone(), fingerprint: fingerprint.clone(), expires_at: None },
         ),
-        ("approve", EventKind::Approved { step: step.clone(), fingerprint, said: said.clone() }),
+        ("approve", EventKind::Approved { step: step.clone(), fingerprint, role: None, said: said.clone() }),
         ("deny", EventKind::Denied { step: step.clone(), said: said.clone() }),
         ("expire", EventKind::ApprovalExpired { step: step.clone() }),
         ("wait", EventKind::WaitStarted { step: step.clone(), until: 9 }),
@@ -170,7 +170,8 @@ fn a_step_starts_only_after_those_before_it() {
 #[test]
 fn nobody_approves_twice_and_unknown_steps_are_refused() {
     let mut hand = in_phase("approval");
-    let yes = |by: &str| EventKind::Approved { step: id("x"), fingerprint: Digest::of(b""), said: said(by) };
+    let yes =
+        |by: &str| EventKind::Approved { step: id("x"), fingerprint: Digest::of(b""), role: None, said: said(by) };
     hand.apply(yes("ada"));
     assert!(!hand.allows(&yes("ada")) && hand.allows(&yes("bo")));
     assert!(!hand.allows(&EventKind::WaitEnded { step: id("nobody") }));

@@ -109,7 +109,7 @@ async fn after_a_verb_the_rest_before_it_is_not_seen_again() {
     let (engine, _) = on_threads(&world, 8);
     for round in 0..300 {
         let plan = PlanBuilder::new().approve("go", 1, None).step("a").after(["go"]).build();
-        let yes = Verb::Approve("go".into(), plan.fingerprint());
+        let yes = Verb::Approve { step: "go".into(), fingerprint: plan.fingerprint(), roles: None };
         let mut handle = engine.submit(plan, String::new(), said("test")).await.unwrap();
         assert!(matches!(handle.rest().await, Rest::Person(_)), "round {round}");
         handle.say(yes, said("ada")).await.unwrap();

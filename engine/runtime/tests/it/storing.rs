@@ -45,7 +45,7 @@ async fn a_verb_whose_event_is_not_stored_is_an_error_for_its_speaker() {
     let written = Arc::new(CrashStore::new(SimStore::new()).fail(3, Fault::Before));
     let rig = Rig::over(Arc::new(SimStore::new()), written, World::new(), 8);
     let plan = PlanBuilder::new().approve("go", 1, None).build();
-    let yes = Verb::Approve("go".into(), plan.fingerprint());
+    let yes = Verb::Approve { step: "go".into(), fingerprint: plan.fingerprint(), roles: None };
     let mut handle = rig.submit(plan).await;
     rig.rest(&mut handle).await;
     let error = rig.drive(handle.say(yes, said("ada"))).await.unwrap_err();

@@ -12,6 +12,10 @@ fn id(step: &str) -> StepId {
     StepId::from(step)
 }
 
+fn yes_to(fingerprint: Digest) -> Verb {
+    Verb::Approve { step: id("go"), fingerprint, roles: None }
+}
+
 async fn refused(rig: &Rig, handle: &RunHandle, verb: Verb, by: &str) -> String {
     let refusal: Error = rig.drive(handle.say(verb, said(by))).await.unwrap_err();
     refusal.code.to_string()
@@ -21,11 +25,11 @@ async fn refused(rig: &Rig, handle: &RunHandle, verb: Verb, by: &str) -> String 
 async fn an_approval_needs_different_people_who_saw_this_plan() {
     let rig = Rig::new();
     let plan = PlanBuilder::new().step("a").approve("go", 2, None).after(["a"]).step("b").after(["go"]).build();
-    let yes = Verb::Approve(id("go"), plan.fingerprint());
+    let yes = yes_to(plan.fingerprint());
     let mut handle = rig.submit(plan).await;
     let state = rig.rest(&mut handle).await;
     assert_eq!((state.status(), RunHandle::asking(&state)), (RunStatus::Waiting, vec![id("go")]));
-    let other = Verb::Approve(id("go"), Digest::of(b"another plan"));
+    let other = yes_to(Digest::of(b"another plan"));
     assert_eq!(refused(&rig, &handle, other, "ada").await, "LB0506");
     rig.drive(handle.say(yes.clone(), said("ada"))).await.unwrap();
     assert_eq!(rig.rest(&mut handle).await.status(), RunStatus::Waiting, "one of two");
@@ -44,7 +48,7 @@ async fn an_approval_needs_different_people_who_saw_this_plan() {
 async fn a_denial_and_silence_fail_the_step_and_a_retry_asks_again() {
     let rig = Rig::new();
     let plan = PlanBuilder::new().approve("go", 1, Some(30_000)).step("b").after(["go"]).build();
-    let yes = Verb::Approve(id("go"), plan.fingerprint());
+    let yes = yes_to(plan.fingerprint());
     let mut handle = rig.submit(plan).await;
     assert_eq!(rig.rest(&mut handle).await.status(), RunStatus::Waiting);
     rig.drive(handle.say(Verb::Deny(id("go")), said("ada"))).await.unwrap();
@@ -98,7 +102,7 @@ async fn a_cancel_waits_ten_seconds_for_who_does_not_listen_then_undoes() {
 async fn a_cancel_ends_a_run_that_waits_and_takes_the_question_back() {
     let rig = Rig::new();
     let plan = PlanBuilder::new().approve("go", 1, None).wait("pause", 1_000_000).build();
-    let yes = Verb::Approve(id("go"), plan.fingerprint());
+    let yes = yes_to(plan.fingerprint());
     let mut handle = rig.submit(plan).await;
     rig.drive(handle.say(Verb::Cancel { compensate: true }, said("ada"))).await.unwrap();
     let state = rig.rest(&mut handle).await;

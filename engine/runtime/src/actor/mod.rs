@@ -3,6 +3,9 @@
 //! A round is: take what happened, apply it, let the core decide what follows, make all of it durable in one append,
 //! then act. If the append fails, the state in memory is thrown away with the actor: the store is the truth.
 
+mod hear;
+mod launch;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,31 +13,38 @@ use lifeboat_core::actions;
 use lifeboat_core::decide::{self, Round};
 use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::StepId;
-use lifeboat_core::outcome::{Failure, ProbeAnswer};
+use lifeboat_core::outcome::Failure;
 use lifeboat_core::ports::{Append, Attempt, Direction};
-use lifeboat_core::state::{Heading, Phase, RunState, RunStatus};
+use lifeboat_core::state::{Heading, Locks, Phase, RunState, RunStatus};
 use lifeboat_core::{Error, apply};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::args;
-use crate::attempt::{Promise, Sink, Told, broken, carry_out};
+use crate::attempt::{Sink, Told};
 use crate::engine::{Inner, summary, told};
-use crate::notice::{Asked, Notice, Rest, Verb};
+use crate::locks::Taking;
+use crate::notice::{Asked, Notice, Rest};
 use crate::places::{Place, Turn};
+use crate::rooms::Room;
 
 /// Messages taken into one round: enough to share the append, few enough to bound it.
 const MESSAGES_PER_ROUND: usize = 1_024;
+/// A run that does nothing for longer than this gives its room to others.
+const ROOM_KEPT_MS: u64 = 10_000;
 
 /// What reaches an actor through its handles.
 pub(crate) enum Inbox {
     Asked(Asked, oneshot::Sender<Result<(), Error>>),
+    /// A verb that comes before everything else; if it is refused, the run is left as it is.
+    First(Asked, oneshot::Sender<Result<(), Error>>),
 }
 
 enum Message {
     Inbox(Inbox),
     Told(Told),
     Wake,
+    LocksChanged,
     Place(Option<Place>),
     HandlesGone,
 }
@@ -83,6 +93,12 @@ pub(crate) struct Actor {
     /// The sequence number at which the rest was last told.
     rested_at: u64,
     handles_gone: bool,
+    room: Option<Room>,
+    locks_changed: watch::Receiver<u64>,
+    /// Whether its locks were given back at its end.
+    released: bool,
+    /// What the other runs were told of this one: whether it goes on by itself.
+    told_active: bool,
     // The round under way.
     events: Vec<Event>,
     launches: Vec<Attempt>,
@@ -98,6 +114,7 @@ impl Actor {
         rests: watch::Sender<Option<Rest>>,
     ) -> Self {
         let (tell, told) = mpsc::unbounded_channel();
+        let locks_changed = inner.locks.changes();
         Self {
             inner,
             state,
@@ -112,6 +129,10 @@ impl Actor {
             looked_at: 0,
             rested_at: 0,
             handles_gone: false,
+            room: None,
+            locks_changed,
+            released: false,
+            told_active: true,
             events: Vec::new(),
             launches: Vec::new(),
             waiters: Waiters::default(),
@@ -119,12 +140,14 @@ impl Actor {
     }
 
     /// Lives until the run rests and nobody has a handle on it any more.
-    pub(crate) async fn live(mut self, recovering: bool) {
+    pub(crate) async fn live(mut self, recovering: bool, room: Room) {
+        self.room = Some(room);
         if let Err(error) = self.work(recovering).await {
             tracing::error!(run = %self.state.run, "the run stopped: {error}");
             self.live.clear();
             self.rests.send_replace(Some(Rest::Stopped(error)));
         }
+        self.inner.locks.note(&self.state.run, None);
     }
 
     async fn work(&mut self, recovering: bool) -> Result<(), Error> {
@@ -133,11 +156,21 @@ impl Actor {
                 self.happen(kind)?;
             }
         }
+        if !self.first_word()? {
+            return Ok(());
+        }
         loop {
+            self.lock().await?;
             self.follow()?;
+            #[cfg(feature = "mutants")]
+            if lifeboat_core::mutant::is(lifeboat_core::mutant::Mutant::ActBeforePersist) {
+                self.act();
+            }
             let spoken = self.persist().await?;
             let wake = self.act();
+            self.unlock().await;
             let resting = self.publish_rest();
+            self.give_room(wake, resting);
             // Who is answered finds the run as it is after the verb, not in the rest that the verb ended.
             spoken.into_iter().for_each(|answer| drop(answer.send(Ok(()))));
             if resting && self.handles_gone {
@@ -150,6 +183,43 @@ impl Actor {
                 let Ok(message) = next.or_else(|_| self.messages.try_recv().map(Message::Inbox)) else { break };
                 self.take(message)?;
             }
+        }
+    }
+
+    /// Takes the run's locks before anything of it begins.
+    async fn lock(&mut self) -> Result<(), Error> {
+        if !self.state.wants_locks() {
+            if matches!(self.state.locks, Locks::Wanted { .. }) {
+                // A paused run lets the others pass.
+                self.inner.locks.leave(&self.state.run);
+            }
+            return Ok(());
+        }
+        // What changes while the locks are looked at is looked at again.
+        self.locks_changed.borrow_and_update();
+        let names = self.state.lock_names.clone();
+        match self.inner.locks.take(&self.state.run, &names).await.map_err(told)? {
+            Taking::Taken(fence) => self.happen(EventKind::LocksTaken { locks: names, fence }),
+            Taking::Held(held) if self.state.locks == (Locks::Wanted { held: held.clone() }) => Ok(()),
+            Taking::Held(held) => self.happen(EventKind::LocksAwaited { held }),
+        }
+    }
+
+    /// Gives the locks back once the end of the run is durable.
+    async fn unlock(&mut self) {
+        if self.state.result.is_none() {
+            self.released = false;
+        } else if !self.released && !self.state.lock_names.is_empty() {
+            self.released = true;
+            self.inner.locks.release(&self.state.run, &self.state.lock_names).await;
+        }
+    }
+
+    fn give_room(&mut self, wake: Option<u64>, resting: bool) {
+        let idle = self.live.is_empty() && self.turn.is_none() && decide::wanted(&self.state, self.looked_at) == 0;
+        let long = wake.is_none_or(|at| at.saturating_sub(self.looked_at) > ROOM_KEPT_MS);
+        if self.room.is_some() && (resting || (idle && long)) {
+            self.room = None;
         }
     }
 
@@ -173,8 +243,10 @@ impl Actor {
             self.turn = Some(self.inner.places.queue());
         }
         let now = || self.inner.parts.clock.now_ms();
+        let waits_for_locks = self.state.wants_locks();
         tokio::select! {
             Some(told) = self.told.recv() => Message::Told(told),
+            Ok(()) = self.locks_changed.changed(), if waits_for_locks => Message::LocksChanged,
             inbox = self.messages.recv(), if !self.handles_gone => inbox.map_or(Message::HandlesGone, Message::Inbox),
             () = async { match wake {
                 Some(at) => clock.sleep_until(at).await,
@@ -189,7 +261,7 @@ impl Actor {
 
     fn take(&mut self, message: Message) -> Result<(), Error> {
         match message {
-            Message::Wake => Ok(()),
+            Message::Wake | Message::LocksChanged => Ok(()),
             Message::Place(place) => {
                 self.turn = None;
                 self.places.extend(place);
@@ -199,30 +271,8 @@ impl Actor {
                 self.handles_gone = true;
                 Ok(())
             }
-            Message::Inbox(Inbox::Asked(asked, answer)) => self.hear(asked, answer),
+            Message::Inbox(Inbox::Asked(asked, answer) | Inbox::First(asked, answer)) => self.hear(asked, answer),
             Message::Told(told) => self.note(told),
-        }
-    }
-
-    fn hear(&mut self, asked: Asked, answer: oneshot::Sender<Result<(), Error>>) -> Result<(), Error> {
-        let Asked { verb, said } = asked;
-        let decided = match &verb {
-            Verb::Retry(step) => decide::retry(&self.state, step, said),
-            Verb::Skip(step) => decide::skip(&self.state, step, said),
-            Verb::Approve(step, fingerprint) => decide::approve(&self.state, step, fingerprint, said),
-            Verb::Deny(step) => decide::deny(&self.state, step, said),
-            Verb::Cancel { compensate } => decide::cancel(&self.state, *compensate, said),
-        };
-        match decided {
-            Ok(kind) => {
-                self.waiters.verbs.push(answer);
-                self.happen(kind)
-            }
-            Err(refusal) => {
-                // The asker may have gone; the refusal changes nothing.
-                let _ = answer.send(Err(refusal));
-                Ok(())
-            }
         }
     }
 
@@ -309,6 +359,11 @@ impl Actor {
         }
         let events = std::mem::take(&mut self.events);
         let first = self.state.seq + 1 - u64::try_from(events.len()).unwrap_or(0);
+        #[cfg(feature = "mutants")]
+        let events = self.without_intents(events);
+        if events.is_empty() {
+            return Ok(std::mem::take(&mut self.waiters).verbs);
+        }
         let append = Append {
             run: self.state.run.clone(),
             expected: first - 1,
@@ -339,7 +394,10 @@ impl Actor {
         }
         // What is not needed now goes back to the other runs.
         self.places.clear();
-        if matches!(self.state.heading, Heading::Cancelling { .. }) {
+        if self.state.result.is_some() {
+            // An abandoned run may have attempts under way: nobody waits for them.
+            self.live.clear();
+        } else if matches!(self.state.heading, Heading::Cancelling { .. }) {
             self.live.values().for_each(|live| live.sink.cancel());
         }
         for (step, number) in actions::probes(&self.state) {
@@ -348,81 +406,51 @@ impl Actor {
         actions::wake_after(&self.state, self.looked_at)
     }
 
-    fn sink(&self, step: &StepId, number: u32) -> Arc<Sink> {
-        let names = (self.state.run.clone(), step.clone(), number);
-        let clock = Arc::clone(&self.inner.parts.clock);
-        Arc::new(Sink::new(names, self.tell.clone(), self.inner.notices.clone(), clock))
-    }
-
-    fn launch(&mut self, attempt: Attempt) {
-        let Some((step, _)) = self.state.step(&attempt.step) else { return };
-        let (policy, effect) = (step.policy.clone(), step.effect);
-        let (step, direction, number) = (attempt.step.clone(), attempt.direction, attempt.number);
-        let sink = self.sink(&step, number);
-        let (inner, tell, own) = (Arc::clone(&self.inner), self.tell.clone(), Arc::clone(&sink));
-        let key = Key { step: step.clone(), direction, probe: false };
-        let handle = tokio::spawn(async move {
-            let panicked = broken(direction, effect, "LB0703", "its executor panicked".to_owned());
-            let ended = |outcome| Told::Ended { step: step.clone(), direction, number, outcome };
-            let promise = Promise::new(tell, ended(panicked));
-            let outcome = carry_out(&*inner.parts.executor, attempt, own, policy, effect).await;
-            promise.keep(ended(outcome));
-        });
-        let live = Live { sink, abort: handle.abort_handle(), place: self.places.pop() };
-        self.live.insert(key, live);
-    }
-
-    fn probe(&mut self, step: StepId, number: u32) {
-        let key = Key { step: step.clone(), direction: Direction::Forward, probe: true };
-        if self.live.contains_key(&key) {
-            return;
-        }
-        let timeout_ms = self.state.step(&step).map_or(0, |(step, _)| step.policy.timeout_ms);
-        let until = self.now().saturating_add(timeout_ms);
-        let attempt = args::attempt(&self.state, &step, Direction::Forward, number, self.state.token);
-        let sink = self.sink(&step, number);
-        let (inner, tell, own) = (Arc::clone(&self.inner), self.tell.clone(), Arc::clone(&sink));
-        let handle = tokio::spawn(async move {
-            let panicked = ProbeAnswer::CannotTell { reason: "its executor panicked".to_owned() };
-            let probed = |answer| Told::Probed { step: step.clone(), number, answer };
-            let promise = Promise::new(tell, probed(panicked));
-            let answer = match attempt {
-                Ok(attempt) => tokio::select! {
-                    answer = inner.parts.executor.probe(attempt, own) => answer,
-                    () = inner.parts.clock.sleep_until(until) => {
-                        ProbeAnswer::CannotTell { reason: "the probe did not end in time".to_owned() }
-                    }
-                },
-                Err(error) => ProbeAnswer::CannotTell { reason: error.to_string() },
-            };
-            promise.keep(probed(answer));
-        });
-        self.live.insert(key, Live { sink, abort: handle.abort_handle(), place: None });
-    }
-
     /// Tells the handles where the run is. True when nothing goes on by itself.
     fn publish_rest(&mut self) -> bool {
-        if self.rested_at == self.state.seq && self.rests.borrow().is_some() {
+        let wants_locks = self.state.wants_locks();
+        if self.rested_at == self.state.seq && self.rests.borrow().is_some() && !wants_locks {
             // A refused verb, or a late word of an attempt: nothing changed, and a state is not copied for nothing.
             return true;
         }
-        let waits_for_time = self.state.waits_for_time();
+        let waits_for_time = if wants_locks { self.lock_comes_free() } else { self.state.waits_for_time() };
         // A probe that is still asked after its step was overtaken keeps nobody waiting.
         let under_way = self.live.keys().any(|key| !key.probe);
         let status = self.state.status();
         let rest = if status.is_final() {
             Some(Rest::Ended(Arc::new(self.state.clone())))
-        } else if matches!(status, RunStatus::Waiting | RunStatus::Stuck) && !waits_for_time && !under_way {
+        } else if matches!(status, RunStatus::Waiting | RunStatus::Stuck | RunStatus::Paused)
+            && !waits_for_time
+            && !under_way
+        {
             Some(Rest::Person(Arc::new(self.state.clone())))
         } else {
             None
         };
         let resting = rest.is_some();
+        if self.told_active == resting && !self.state.lock_names.is_empty() {
+            self.told_active = !resting;
+            self.inner.locks.note(&self.state.run, Some(!resting));
+        }
         // Most rounds change nothing here; a needless wake-up of every handle would cost more than the look.
         if resting || self.rests.borrow().is_some() {
             self.rested_at = self.state.seq;
             self.rests.send_replace(rest);
         }
         resting
+    }
+
+    fn lock_comes_free(&self) -> bool {
+        matches!(&self.state.locks, Locks::Wanted { held } if self.inner.locks.will_come_free(held))
+    }
+
+    #[cfg(feature = "mutants")]
+    fn without_intents(&mut self, mut events: Vec<Event>) -> Vec<Event> {
+        if lifeboat_core::mutant::is(lifeboat_core::mutant::Mutant::NoIntent) {
+            let is_intent = |event: &Event| matches!(event.kind, EventKind::AttemptStarted { .. });
+            let keep = events.iter().rposition(|event| !is_intent(event)).map_or(0, |last| last + 1);
+            self.events = events.split_off(keep);
+        }
+        events
     }
 }

@@ -1,0 +1,78 @@
+//! What people ask of a run.
+
+use lifeboat_core::decide;
+use lifeboat_core::event::{EventKind, Said};
+use lifeboat_core::{Error, event::EvidenceFile, ids::StepId};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::{Actor, Inbox};
+use crate::notice::{Asked, Verb};
+
+impl Actor {
+    pub(super) fn hear(&mut self, asked: Asked, answer: oneshot::Sender<Result<(), Error>>) -> Result<(), Error> {
+        match self.decided(asked) {
+            Ok(kind) => {
+                self.waiters.verbs.push(answer);
+                self.happen(kind)
+            }
+            Err(refusal) => {
+                // The asker may have gone; the refusal changes nothing.
+                let _ = answer.send(Err(refusal));
+                Ok(())
+            }
+        }
+    }
+
+    /// Hears the verb that the run was taken up for, before anything is begun. False when it is refused: then what was found
+    /// at the taking up is not written either, and the run is as it was.
+    pub(super) fn first_word(&mut self) -> Result<bool, Error> {
+        let (asked, answer) = match self.messages.try_recv() {
+            Ok(Inbox::First(asked, answer)) => (asked, answer),
+            Ok(Inbox::Asked(asked, answer)) => return self.hear(asked, answer).map(|()| true),
+            Err(_) => return Ok(true),
+        };
+        match self.decided(asked) {
+            Ok(kind) => {
+                self.waiters.verbs.push(answer);
+                self.happen(kind)?;
+                Ok(true)
+            }
+            Err(refusal) => {
+                let _ = answer.send(Err(refusal));
+                Ok(false)
+            }
+        }
+    }
+
+    fn decided(&self, asked: Asked) -> Result<EventKind, Error> {
+        let Asked { verb, said } = asked;
+        let state = &self.state;
+        match verb {
+            Verb::Retry(step) => decide::retry(state, &step, said),
+            Verb::Skip(step) => decide::skip(state, &step, said),
+            Verb::Approve { step, fingerprint, roles } => {
+                decide::approve(state, &step, &fingerprint, roles.as_deref(), said)
+            }
+            Verb::Deny(step) => decide::deny(state, &step, said),
+            Verb::MarkDone { step, outputs, evidence } => self.marked(&step, outputs, evidence, said),
+            Verb::Pause => decide::pause(state, said),
+            Verb::Unpause => decide::unpause(state, said),
+            Verb::Abandon => decide::abandon(state, said),
+            Verb::Cancel { compensate } => decide::cancel(state, compensate, said),
+        }
+    }
+
+    /// Later steps read these outputs as if the plugin had given them, so they have to be such.
+    fn marked(&self, id: &StepId, outputs: Value, evidence: Vec<EvidenceFile>, said: Said) -> Result<EventKind, Error> {
+        let undone = self.state.step(id).is_some_and(|(_, now)| now.phase.as_str() == "undo-failed");
+        let kind = decide::mark_done(&self.state, id, outputs.clone(), evidence, said)?;
+        if let Some((step, _)) = self.state.step(id)
+            && step.kind.by_plugin()
+            && !undone
+        {
+            self.inner.parts.executor.check_outputs(&self.state.plan, step, &outputs)?;
+        }
+        Ok(kind)
+    }
+}
