@@ -142,7 +142,7 @@ fn inside(programs: &Programs, options: &Options, base: &Path) -> Result<(), Str
 fn round(programs: &Programs, seed: u64, number: u64, base: &Path, totals: &mut Totals) -> Result<(), String> {
     let mut rng = Rng::new(seed, number);
     let mut disk = Disk::make(base, &base.join("disk"))?;
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         store(programs, &mut disk, &mut rng, base, totals)
     } else {
         binary(programs, &mut disk, &mut rng, base, totals)
