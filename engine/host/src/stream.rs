@@ -3,8 +3,9 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 
 use bytes::Bytes;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
@@ -101,10 +102,13 @@ impl Source {
     }
 }
 
-/// A file that comes into being under a temporary name. Dropped before its commit, it leaves nothing behind.
+/// A file that comes into being with its commit, whole. Until then it has no name where the file system can do that: a
+/// process that dies leaves nothing in a person's folder. Elsewhere it has a temporary one. Dropped before its commit, it
+/// leaves nothing behind.
 pub struct FileSink {
     dir: Dir,
-    temp: String,
+    /// `None` while the file has no name.
+    temp: Option<String>,
     name: String,
     overwrite: bool,
     file: File,
@@ -116,34 +120,21 @@ pub struct FileSink {
 impl FileSink {
     /// A new file beside where it will be. `dir` is the folder that will hold it, `name` a single name.
     pub fn create(dir: Dir, name: &str, overwrite: bool) -> Result<Self, GuestError> {
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
         if !overwrite && dir.symlink_metadata(name).is_ok() {
             return Err(guest_error(ErrorKind::AlreadyExists, format!("write '{name}': there is one already")));
         }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        loop {
-            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let pid = std::process::id();
-            let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-            let temp = format!("{TEMP_PREFIX}{pid:x}-{nanos:x}-{number:x}{TEMP_SUFFIX}");
-            match dir.open_with(&temp, &options) {
-                Ok(file) => {
-                    return Ok(Self {
-                        dir,
-                        temp,
-                        name: name.to_owned(),
-                        overwrite,
-                        file: file.into_std(),
-                        hasher: blake3::Hasher::new(),
-                        bytes: 0,
-                        committed: false,
-                    });
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(from_io("write", name, &error)),
+        let (temp, file) = match nameless(&dir) {
+            Some(file) => (None, file),
+            None => {
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true);
+                let opened = named(|temp| dir.open_with(temp, &options).map(cap_std::fs::File::into_std));
+                let (temp, file) = opened.map_err(|error| from_io("write", name, &error))?;
+                (Some(temp), file)
             }
-        }
+        };
+        let (name, hasher) = (name.to_owned(), blake3::Hasher::new());
+        Ok(Self { dir, temp, name, overwrite, file, hasher, bytes: 0, committed: false })
     }
 
     fn write_all(&mut self, data: &[u8]) -> Result<(), GuestError> {
@@ -168,27 +159,72 @@ impl FileSink {
         let fail = |error: io::Error| from_io("write", &self.name, &error);
         if !self.committed {
             self.file.sync_all().map_err(fail)?;
-            if self.overwrite {
-                self.dir.rename(&self.temp, &self.dir, &self.name).map_err(fail)?;
-            } else {
-                renameat_with(&self.dir, &self.temp, &self.dir, &self.name, RenameFlags::NOREPLACE)
-                    .map_err(|error| fail(error.into()))?;
+            match &self.temp {
+                None => self.give_name().map_err(fail)?,
+                Some(temp) if self.overwrite => self.dir.rename(temp, &self.dir, &self.name).map_err(fail)?,
+                Some(temp) => renameat_with(&self.dir, temp, &self.dir, &self.name, RenameFlags::NOREPLACE)
+                    .map_err(|error| fail(error.into()))?,
             }
             self.committed = true;
             sync_dir(&self.dir).map_err(fail)?;
         }
         Ok(Pumped { bytes: self.bytes, digest: digest_text(&self.hasher) })
     }
+
+    /// Gives the nameless file its name. A name cannot be taken from another file in one step by a link, so it then has
+    /// a temporary one for a moment.
+    fn give_name(&self) -> io::Result<()> {
+        match link(&self.file, &self.dir, &self.name) {
+            Err(error) if self.overwrite && error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other,
+        }
+        let (temp, ()) = named(|temp| link(&self.file, &self.dir, temp))?;
+        self.dir.rename(&temp, &self.dir, &self.name).inspect_err(|_| discard(&self.dir, &temp))
+    }
 }
 
 impl Drop for FileSink {
     fn drop(&mut self) {
-        if !self.committed
-            && let Err(error) = self.dir.remove_file(&self.temp)
-        {
-            tracing::warn!(%error, name = %self.temp, "a temporary file stays behind");
+        if let (false, Some(temp)) = (self.committed, &self.temp) {
+            discard(&self.dir, temp);
         }
     }
+}
+
+fn discard(dir: &Dir, temp: &str) {
+    if let Err(error) = dir.remove_file(temp) {
+        tracing::warn!(%error, name = temp, "a temporary file stays behind");
+    }
+}
+
+/// Makes something under a temporary name that nothing else has.
+fn named<T>(make: impl Fn(&str) -> io::Result<T>) -> io::Result<(String, T)> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let pid = std::process::id();
+        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+        let temp = format!("{TEMP_PREFIX}{pid:x}-{nanos:x}-{number:x}{TEMP_SUFFIX}");
+        match make(&temp) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other.map(|made| (temp, made)),
+        }
+    }
+}
+
+/// A file without a name in that folder; `None` where the file system or the machine cannot give it one later.
+fn nameless(dir: &Dir) -> Option<File> {
+    use rustix::fs::{Mode, OFlags};
+    static LINKS: LazyLock<bool> = LazyLock::new(|| std::path::Path::new("/proc/self/fd").exists());
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let open = || rustix::fs::openat(dir, ".", flags, Mode::from_raw_mode(0o666)).ok().map(File::from);
+    LINKS.then(open).flatten()
+}
+
+/// Gives a file a name that nothing has yet.
+fn link(file: &File, dir: &Dir, name: &str) -> io::Result<()> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::linkat(rustix::fs::CWD, path, dir, name, rustix::fs::AtFlags::SYMLINK_FOLLOW)?)
 }
 
 /// Makes the entries of a folder durable.
@@ -423,6 +459,26 @@ mod tests {
         drop(sink);
         assert_eq!(std::fs::read_to_string(temp.path().join("sink")).unwrap(), "rival");
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_written_has_no_name_yet() {
+        let (temp, dir) = folder();
+        for (overwrite, before) in [(false, None), (true, None), (true, Some("old"))] {
+            if let Some(text) = before {
+                std::fs::write(temp.path().join("sink"), text).unwrap();
+            }
+            let mut sink = FileSink::create(dir.try_clone().unwrap(), "sink", overwrite).unwrap();
+            sink.write(b"new").unwrap();
+            // A process that dies here leaves nothing, on the file systems that can do it.
+            let there = usize::from(before.is_some()) + usize::from(sink.temp.is_some());
+            assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), there);
+            sink.commit().unwrap();
+            drop(sink);
+            assert_eq!(std::fs::read_to_string(temp.path().join("sink")).unwrap(), "new");
+            assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
+            std::fs::remove_file(temp.path().join("sink")).unwrap();
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::Dir;
 use lifeboat_core::ports::AttemptSink;
@@ -77,6 +77,12 @@ fn unlock(place: &Place, watch: &Arc<Watch>, password: &Secret, create: bool) ->
             format!("there is no vault at {location}"),
             "a snapshot step makes it at its first run; or look whether the target names the right place",
         ));
+    }
+    // Two steps may be the first of a vault at once: two keys would be made, and one config, which fits only one of them.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    if repo.config_id().map_err(|cause| told(&cause))?.is_some() {
+        return Ok(repo.open(&credentials).map_err(|cause| told(&cause))?.key());
     }
     clear_half_made(place)?;
     let made = repo.init(&credentials, &KeyOptions::default(), &ConfigOptions::default());

@@ -34,6 +34,20 @@ async fn wrong_passwords_and_missing_vaults_have_codes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_that_make_a_vault_at_once_make_one() {
+    let source = small_tree();
+    let store = Arc::new(MemoryStore::default());
+    let opening =
+        [tokio::spawn(open(store.clone())), tokio::spawn(open(store.clone())), tokio::spawn(open(store.clone()))];
+    for one in opening {
+        let vault = one.await.unwrap();
+        vault.snapshot(dir(source.path()), "/srv".into(), "x".into(), vec![], sink()).await.unwrap();
+    }
+    assert_eq!(store.keys("keys/").len(), 1);
+    assert_eq!(open(store).await.snapshots(None).await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damaged_and_missing_packs_are_reported_with_paths() {
     let source = small_tree();
     let store = Arc::new(MemoryStore::default());

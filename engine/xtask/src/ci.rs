@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{deny, plugins, shell, suite, tidy};
+use crate::{campaign, deny, plugins, shell, suite, tidy};
 
 type Stage = (&'static str, fn() -> Result<(), String>);
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     ("tidy", tidy::run),
     ("fmt", format),
     ("deny", deny::run),
     ("plugins", plugin_drift),
     ("clippy", clippy),
     ("test", suite::run),
+    ("campaign", campaign::ci),
     ("demo", demo),
     ("examples", examples),
     ("readme", readme),

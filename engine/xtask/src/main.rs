@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 mod bench;
+mod campaign;
 mod ci;
 mod deny;
 mod functions;
@@ -18,7 +19,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test              install what the tests need (it says what), then run all of them
-  ci                every check there is: tidy, fmt, clippy, deny, plugins, test, demo, readme
+  ci                every check there is: tidy, fmt, clippy, deny, plugins, test, campaign, demo, readme
   ci STAGE…         only these
   tidy              the house rules: lengths of files and functions, module docs, forbidden words
   deny              licences, duplicate dependencies and advisories, by deny.toml
@@ -26,6 +27,8 @@ cargo xtask COMMAND
   plugins --check   tell whether plugins/dist still fits the sources; builds nothing
   plugins --rebuild build again and compare with plugins/dist, byte for byte
   bench NAME…       run benchmarks; each prints its figure and its physical limit
+  campaign          list the campaigns that break the engine on purpose
+  campaign NAME…    run one: kill, power, inject-io; --seed N --only K repeats what it found
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         ["plugins", "--check"] => plugins::check(false),
         ["plugins", "--rebuild"] => plugins::check(true),
         ["bench", names @ ..] if !names.is_empty() => bench::run(names),
+        ["campaign", rest @ ..] => campaign::run(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lifeboat_core::Error;
 use lifeboat_core::outcome::{Outcome, ProbeAnswer};
-use lifeboat_core::plan::Plan;
+use lifeboat_core::plan::{Plan, Step};
 use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, StepExecutor};
 use lifeboat_core::state::RunStatus;
 use lifeboat_runtime::{Engine, EngineParts, Rest, Verb};
 use lifeboat_testkit::{PlanBuilder, ScriptedExecutor, SeededRng, SimClock, SimStore, World, said};
+use serde_json::Value;
 
 /// An executor whose plugin may be gone.
 struct Gone {
@@ -23,6 +24,9 @@ impl StepExecutor for Gone {
     }
     fn execute(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, Outcome> {
         self.inner.execute(attempt, sink)
+    }
+    fn check_outputs(&self, plan: &Plan, step: &Step, outputs: &Value) -> Result<(), Error> {
+        self.inner.check_outputs(plan, step, outputs)
     }
     fn probe(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer> {
         self.inner.probe(attempt, sink)
