@@ -13,6 +13,7 @@ use lifeboat_core::ports::AttemptSink;
 use crate::bindings::lifeboat::plugin::bytes::Pumped;
 use crate::bindings::lifeboat::plugin::types::{Error as GuestError, ErrorKind};
 use crate::fault::{from_io, guest_error};
+use crate::temp;
 
 /// Bytes moved at once. Larger buffers measured no faster.
 const CHUNK: usize = 1024 * 1024;
@@ -20,11 +21,6 @@ const CHUNK: usize = 1024 * 1024;
 const TWO_THREADS: u64 = 8 * 1024 * 1024;
 /// Buffers under way between the two.
 const BUFFERS: usize = 4;
-
-/// The beginning of temporary names that the host makes; listings leave them out.
-pub const TEMP_PREFIX: &str = ".lifeboat-";
-/// The end of temporary names that the host makes.
-pub const TEMP_SUFFIX: &str = ".tmp";
 
 /// A reader as a guest holds it. The source is taken out while a thread works on it.
 pub struct Reader(pub Option<Source>);
@@ -120,21 +116,20 @@ impl FileSink {
         if !overwrite && dir.symlink_metadata(name).is_ok() {
             return Err(guest_error(ErrorKind::AlreadyExists, format!("write '{name}': there is one already")));
         }
+        temp::sweep(&dir);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         loop {
-            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let pid = std::process::id();
-            let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-            let temp = format!("{TEMP_PREFIX}{pid:x}-{nanos:x}-{number:x}{TEMP_SUFFIX}");
-            match dir.open_with(&temp, &options) {
+            let temp = temp::name(COUNTER.fetch_add(1, Ordering::Relaxed));
+            match dir.open_with(&temp, &options).map(cap_std::fs::File::into_std) {
+                Ok(file) if !temp::hold(&file) => {}
                 Ok(file) => {
                     return Ok(Self {
                         dir,
                         temp,
                         name: name.to_owned(),
                         overwrite,
-                        file: file.into_std(),
+                        file,
                         hasher: blake3::Hasher::new(),
                         bytes: 0,
                         committed: false,
