@@ -12,11 +12,13 @@ use lifeboat_core::limits::RUNBOOK_BYTES_MAX;
 use lifeboat_core::plan::{Mode, Plan};
 use lifeboat_core::plugin::Catalog;
 
+mod choice;
 mod compile;
 mod diagnostic;
 mod explain;
 mod fields;
 mod format;
+pub mod language;
 mod lex;
 mod model;
 mod modes;

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Report, Span};
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, number, string, unknown_node};
 use crate::syntax::Node;
 
-const NODES: [&str; 6] = ["plugins", "pin", "grant", "drill", "secret", "max-parallel"];
+pub(crate) const NODES: [&str; 6] = ["plugins", "pin", "grant", "drill", "secret", "max-parallel"];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
 ///

@@ -15,7 +15,7 @@ use crate::values::{nodes_into, to_json, twice};
 use crate::{steps, triggers};
 
 /// The nodes of a runbook that are no steps.
-const NODES: [&str; 10] =
+pub(crate) const NODES: [&str; 10] =
     ["description", "owner", "objectives", "input", "target", "mode", "modes", "on", "on-failure", "defaults"];
 /// What the language will have, and this version has not.
 const LATER: [&str; 5] = ["notify", "run", "for-each", "include", "when"];
@@ -29,9 +29,12 @@ pub(crate) fn runbook(parsed: Parsed, report: &mut Report) -> Option<Runbook> {
             .help("move it to a file of its own");
     }
     for node in parsed.nodes.iter().filter(|node| node.name != "runbook") {
-        report
-            .error("LB0109", node.name_span, format!("'{}' means nothing outside of a runbook", node.name))
-            .did_you_mean(&node.name, ["runbook"]);
+        let diagnostic =
+            report.error("LB0109", node.name_span, format!("'{}' means nothing outside of a runbook", node.name));
+        diagnostic.did_you_mean(&node.name, ["runbook"]);
+        if crate::operator::NODES.contains(&node.name.as_str()) {
+            diagnostic.help("this belongs into the operator's file, lifeboat.kdl");
+        }
     }
     let Some(node) = first else {
         if !report.has_errors() {
