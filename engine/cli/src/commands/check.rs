@@ -1,9 +1,9 @@
 //! `check`: every mistake of every file, in one pass.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lifeboat_core::Error;
-use lifeboat_runbook::{Diagnostic, Severity};
+use lifeboat_runbook::{Diagnostic, Severity, operator};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use crate::args::CheckFormat;
@@ -12,7 +12,7 @@ use crate::files;
 use crate::screen::{Ink, Screen, note, put_json};
 use crate::world::World;
 
-/// Checks runbooks.
+/// Checks runbooks, and the operator's file where it is among them.
 ///
 /// # Errors
 /// A file that cannot be read, or plugins that cannot be loaded.
@@ -22,7 +22,12 @@ pub fn check(world: &World, paths: &[PathBuf], format: CheckFormat) -> Result<Ex
     let files = files::kdl_files(paths)?;
     for path in &files {
         let source = files::read_source(path)?;
-        all.extend(lifeboat_runbook::check(&source, &catalog).1);
+        if is_operator(path) {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            all.extend(operator::parse_operator(&source, folder).err().unwrap_or_default());
+        } else {
+            all.extend(lifeboat_runbook::check(&source, &catalog).1);
+        }
     }
     let errors = all.iter().filter(|found| found.severity == Severity::Error).count();
     if format == CheckFormat::Json || world.screen.json {
@@ -37,10 +42,27 @@ pub fn check(world: &World, paths: &[PathBuf], format: CheckFormat) -> Result<Ex
         };
         let warnings = all.len() - errors;
         let more = if warnings == 0 { String::new() } else { format!(", {warnings} to look at") };
-        let count = files.len();
-        screen.say(&format!("{count} {}: {verdict}{more}", if count == 1 { "runbook" } else { "runbooks" }));
+        screen.say(&format!("{}: {verdict}{more}", counted(&files)));
     }
     Ok(if errors == 0 { Exit::Success } else { Exit::Refused })
+}
+
+/// Whether a file is an operator's file: its name says so.
+fn is_operator(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "lifeboat.kdl")
+}
+
+/// How many files of which kind were looked at.
+fn counted(files: &[PathBuf]) -> String {
+    let operators = files.iter().filter(|path| is_operator(path)).count();
+    let count = |count: usize, one: &str, more: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        _ => Some(format!("{count} {more}")),
+    };
+    let runbooks = count(files.len() - operators, "runbook", "runbooks");
+    let operators = count(operators, "operator's file", "operators' files");
+    runbooks.into_iter().chain(operators).collect::<Vec<_>>().join(" and ")
 }
 
 /// Prints diagnostics with their source on standard error.

@@ -53,7 +53,10 @@ fn data(world: &World, findings: &mut Vec<(bool, String)>) {
     };
     findings.push((
         true,
-        format!("data folder {folder}: {} runs, {} records in {} segments", found.runs, found.frames, found.segments),
+        format!(
+            "data folder {folder}: runs {}, records {}, journal segments {}",
+            found.runs, found.frames, found.segments
+        ),
     ));
     if found.torn > 0 {
         let text = "bytes of an interrupted write at the end of the journal; the next start cuts them off";
