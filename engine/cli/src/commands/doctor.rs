@@ -45,6 +45,12 @@ pub fn doctor(world: &World) -> Result<Exit, Error> {
     Ok(if bad == 0 { Exit::Success } else { Exit::RunFailed })
 }
 
+fn count(number: impl std::fmt::Display, word: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+    format!("{number} {word}{plural}")
+}
+
 fn data(world: &World, findings: &mut Vec<(bool, String)>) {
     let folder = world.data.display();
     let found = match lifeboat_store::inspect(&world.data) {
@@ -54,8 +60,10 @@ fn data(world: &World, findings: &mut Vec<(bool, String)>) {
     findings.push((
         true,
         format!(
-            "data folder {folder}: runs {}, records {}, journal segments {}",
-            found.runs, found.frames, found.segments
+            "data folder {folder}: {}, {} in {}",
+            count(found.runs, "run"),
+            count(found.frames, "record"),
+            count(found.segments, "segment")
         ),
     ));
     if found.torn > 0 {
