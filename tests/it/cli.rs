@@ -33,6 +33,16 @@ fn the_library_is_in_order_and_canonical() {
 }
 
 #[test]
+fn an_operators_file_is_checked_as_one() {
+    let bench = Bench::new();
+    bench.write("drill/lifeboat.kdl", "grant \"fs\" { dir \"/srv\" }\n");
+    bench.run(&["check", "drill"]).expect(0).says("1 operator's file: in order");
+    bench.write("drill/lifeboat.kdl", "grnat \"fs\" { dir \"/srv\" }\n");
+    bench.run(&["check", "drill"]).expect(2).says("LB0401").says("1 mistake");
+    bench.run(&["check", "gone.kdl"]).expect(2).says("LB0901").says("help: look at the name");
+}
+
+#[test]
 fn fmt_keeps_comments_and_is_idempotent() {
     let bench = Bench::new();
     bench.write("ugly.kdl", "// why\nrunbook   \"x\"  {\n  target \"a\" plugin=\"fs\" {root \"/a\"} // here\n}\n");

@@ -6,7 +6,12 @@ use lifeboat_core::{Error, limits};
 use lifeboat_runbook::{SourceFile, SourceFiles};
 
 fn unreadable(path: &Path, cause: &std::io::Error) -> Error {
-    Error::new("LB0901", format!("'{}' cannot be read", path.display())).with("cause", cause)
+    let hint = match cause.kind() {
+        std::io::ErrorKind::NotFound => "look at the name; paths are taken from the folder where the command runs",
+        std::io::ErrorKind::PermissionDenied => "let this user read it, or run the command as one who may",
+        _ => "name a file that this user can read",
+    };
+    Error::new("LB0901", format!("'{}' cannot be read", path.display())).with("cause", cause).hint(hint)
 }
 
 /// Reads a KDL file.

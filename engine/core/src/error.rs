@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// A stable error code, as `LB0501`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Code(pub std::borrow::Cow<'static, str>);
 

@@ -16,8 +16,10 @@ pub const EVENT_VERSION: u32 = 1;
 
 /// Something that happened, with its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Format version.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = EVENT_VERSION)))]
     pub v: u32,
     /// When, in milliseconds since the Unix epoch, by the engine's clock.
     pub at: u64,
@@ -28,6 +30,7 @@ pub struct Event {
 
 /// Who did something and why: for every operator verb.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Said {
     /// Who, as the engine knows the person.
     pub by: String,
@@ -58,6 +61,7 @@ pub struct HeldLock {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
     /// A run was made. Always the first event; it pins all that the run depends on.
@@ -274,6 +278,7 @@ pub enum EventKind {
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RunResult {
     /// Every step is done or was skipped.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a step inside its runbook: what the author wrote, unique in the plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct StepId(pub String);
 
@@ -33,6 +34,7 @@ impl From<&str> for StepId {
 /// Ids sort by time of creation (milliseconds), then by the random rest, so a list of runs in
 /// id order is a list in time order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct RunId(pub String);
 
@@ -85,6 +87,7 @@ impl fmt::Display for RunId {
 
 /// A BLAKE3 digest, written as `blake3:` and 64 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Digest(pub String);
 

@@ -23,6 +23,8 @@ pub mod plan;
 pub mod plugin;
 pub mod policy;
 pub mod ports;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod state;
 pub mod template;
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 /// The result of one attempt of one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// The effect is there, and these are its outputs (a JSON object).
@@ -26,6 +27,7 @@ pub enum Outcome {
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// Whether trying again can help.
     pub kind: FailureKind,
@@ -63,6 +65,7 @@ impl From<crate::Error> for Failure {
 
 /// The retry class of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// Trying again gives the same: wrong arguments, a missing file, a failed check.
@@ -80,6 +83,7 @@ pub enum FailureKind {
 
 /// What a plugin's `probe` says about an attempt whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum ProbeAnswer {
     /// The effect is there, with these outputs.

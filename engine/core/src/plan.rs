@@ -13,6 +13,7 @@ pub const PLAN_FORMAT: u32 = 1;
 
 /// Why the run is made. What differs between modes is written in the runbook; what they promise is fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Unplanned; the primary is lost or suspect; data may be lost.
@@ -47,6 +48,7 @@ impl Mode {
 
 /// The kinds of step. Six are carried out by plugins, the rest by the engine itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
     /// Make a recovery point of a target in a vault.
@@ -107,6 +109,7 @@ impl StepKind {
 
 /// What a step does to the world, as its plugin declares it. Ordered from harmless to final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// Changes nothing.
@@ -133,6 +136,7 @@ impl Effect {
 
 /// What the business asked for. Milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Objectives {
     /// Recovery time objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,6 +151,7 @@ pub struct Objectives {
 
 /// A thing acted on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Target {
     /// Its name in the runbook.
     pub name: String,
@@ -168,6 +173,7 @@ pub struct Target {
 
 /// Exactly which plugin a plan was made for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PluginPin {
     /// Its version, for people.
     pub version: String,
@@ -177,6 +183,7 @@ pub struct PluginPin {
 
 /// The use that a step makes of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TargetUse {
     /// `of`, `into`, `from` or `target`: what the plugin calls it by.
     pub role: String,
@@ -186,6 +193,7 @@ pub struct TargetUse {
 
 /// Retries of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Retry {
     /// Attempts after the first one.
     pub count: u32,
@@ -205,6 +213,7 @@ impl Default for Retry {
 
 /// What to do with an attempt of which nobody knows whether it happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InDoubt {
     /// Ask the plugin; if it cannot tell: ask a person where the step is irreversible, else try again.
@@ -228,6 +237,7 @@ impl InDoubt {
 
 /// How a step is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Policy {
     /// The longest that one attempt may take.
     pub timeout_ms: u64,
@@ -242,6 +252,7 @@ pub struct Policy {
 
 /// How a step is undone, where it differs from how it is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UndoPolicy {
     /// The longest that one attempt to undo may take.
     pub timeout_ms: u64,
@@ -251,6 +262,7 @@ pub struct UndoPolicy {
 
 /// What a condition asks of a value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Test {
     /// It is there, and neither `false`, nor 0, nor an empty text, list or object.
@@ -267,6 +279,7 @@ pub enum Test {
 
 /// A condition of a step: without it, the step is not needed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Condition {
     /// A text with references to inputs and to outputs of earlier steps.
     pub value: String,
@@ -276,6 +289,7 @@ pub struct Condition {
 
 /// A step that stands for one item of a list: its place in the fan-out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fan {
     /// The name of the fan-out: the step as it was written.
     pub of: String,
@@ -287,6 +301,7 @@ pub struct Fan {
 
 /// A rule that the author waived in writing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Waiver {
     /// The code of the rule, as `LB0301`.
     pub rule: String,
@@ -296,6 +311,7 @@ pub struct Waiver {
 
 /// What an `approve` step asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Approval {
     /// Who may answer.
     pub role: String,
@@ -308,6 +324,7 @@ pub struct Approval {
 
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// Its name.
     pub id: StepId,
@@ -376,6 +393,7 @@ impl Step {
 
 /// What happens when a step fails for good.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OnFailure {
     /// Undo what is done, in reverse order.
     pub compensate: bool,
@@ -383,8 +401,10 @@ pub struct OnFailure {
 
 /// A runbook compiled for one mode and one set of inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Plan {
-    /// [`PLAN_FORMAT`].
+    /// The version of this format.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = PLAN_FORMAT)))]
     pub format: u32,
     /// The name of the runbook.
     pub runbook: String,

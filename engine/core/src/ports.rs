@@ -226,6 +226,7 @@ pub trait Rng: Send + Sync + 'static {
 
 /// Which way a step is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// `execute`.

@@ -12,7 +12,8 @@ use crate::bindings::lifeboat::plugin::dir::{Entry, EntryKind};
 use crate::bindings::lifeboat::plugin::types::{Error as GuestError, ErrorKind};
 use crate::bounds::{ENTRIES_MAX, WALK_DEPTH_MAX};
 use crate::fault::{from_io, guest_error, refused};
-use crate::stream::{TEMP_PREFIX, TEMP_SUFFIX, sync_dir};
+use crate::stream::sync_dir;
+use crate::temp::is_temp;
 
 type Made<T> = Result<T, GuestError>;
 
@@ -43,10 +44,6 @@ fn entry(name: String, meta: &Metadata) -> Entry {
     }
 }
 
-fn ours(name: &str) -> bool {
-    name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
-}
-
 /// The entries of one folder, sorted; names that the host made for a moment are left out.
 fn entries(dir: &Dir, path: &str) -> Made<Vec<Entry>> {
     let mut found = Vec::new();
@@ -56,10 +53,8 @@ fn entries(dir: &Dir, path: &str) -> Made<Vec<Entry>> {
             let name = name.to_string_lossy().into_owned();
             guest_error(ErrorKind::Permanent, format!("list '{path}': the name '{name}' is not UTF-8"))
         })?;
-        if ours(&name) {
-            continue;
-        }
         match item.metadata() {
+            Ok(meta) if meta.is_file() && is_temp(name.as_bytes()) => {}
             Ok(meta) => found.push(entry(name, &meta)),
             // It went away while the folder was read.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -233,12 +228,12 @@ mod tests {
         let (temp, dir) = folder();
         create_dir_all(&dir, "a/b/c").unwrap();
         create_dir_all(&dir, "empty").unwrap();
-        for path in ["z", "a/1", "a/b/c/2", "a/.lifeboat-1-2-3.tmp"] {
+        for path in ["z", "a/1", "a/b/c/2", "a/.lifeboat-1-2-3.tmp", "a/.lifeboat-notes.tmp"] {
             std::fs::write(temp.path().join(path), "x").unwrap();
         }
         symlink(&dir, "..", "a/loop").unwrap();
         let found = walk(&dir, ".", &Quiet).unwrap();
-        assert_eq!(names(&found), ["a/1", "a/b/c/2", "a/loop", "z"]);
+        assert_eq!(names(&found), ["a/.lifeboat-notes.tmp", "a/1", "a/b/c/2", "a/loop", "z"]);
         assert_eq!(names(&walk(&dir, "a/b", &Quiet).unwrap()), ["c/2"]);
         assert_eq!(names(&list(&dir, ".").unwrap()), ["a", "empty", "z"]);
         assert_eq!(stat(&dir, "a/loop").unwrap().kind, EntryKind::Symlink);

@@ -29,6 +29,7 @@ pub mod ports;
 mod query;
 mod secrets;
 mod stream;
+pub mod temp;
 mod voice;
 
 pub use executor::Finding;

@@ -14,6 +14,7 @@ use lifeboat_core::ports::AttemptSink;
 use crate::bindings::lifeboat::plugin::bytes::Pumped;
 use crate::bindings::lifeboat::plugin::types::{Error as GuestError, ErrorKind};
 use crate::fault::{from_io, guest_error};
+use crate::temp;
 
 /// Bytes moved at once. Larger buffers measured no faster.
 const CHUNK: usize = 1024 * 1024;
@@ -21,11 +22,6 @@ const CHUNK: usize = 1024 * 1024;
 const TWO_THREADS: u64 = 8 * 1024 * 1024;
 /// Buffers under way between the two.
 const BUFFERS: usize = 4;
-
-/// The beginning of temporary names that the host makes; listings leave them out.
-pub const TEMP_PREFIX: &str = ".lifeboat-";
-/// The end of temporary names that the host makes.
-pub const TEMP_SUFFIX: &str = ".tmp";
 
 /// A reader as a guest holds it. The source is taken out while a thread works on it.
 pub struct Reader(pub Option<Source>);
@@ -123,14 +119,12 @@ impl FileSink {
         if !overwrite && dir.symlink_metadata(name).is_ok() {
             return Err(guest_error(ErrorKind::AlreadyExists, format!("write '{name}': there is one already")));
         }
+        temp::sweep(&dir);
         let (temp, file) = match nameless(&dir) {
             Some(file) => (None, file),
             None => {
-                let mut options = OpenOptions::new();
-                options.write(true).create_new(true);
-                let opened = named(|temp| dir.open_with(temp, &options).map(cap_std::fs::File::into_std));
-                let (temp, file) = opened.map_err(|error| from_io("write", name, &error))?;
-                (Some(temp), file)
+                let opened = named(|temp| held(&dir, temp)).map_err(|error| from_io("write", name, &error));
+                opened.map(|(temp, file)| (Some(temp), file))?
             }
         };
         let (name, hasher) = (name.to_owned(), blake3::Hasher::new());
@@ -201,10 +195,7 @@ fn discard(dir: &Dir, temp: &str) {
 fn named<T>(make: impl Fn(&str) -> io::Result<T>) -> io::Result<(String, T)> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     loop {
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let pid = std::process::id();
-        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-        let temp = format!("{TEMP_PREFIX}{pid:x}-{nanos:x}-{number:x}{TEMP_SUFFIX}");
+        let temp = temp::name(COUNTER.fetch_add(1, Ordering::Relaxed));
         match make(&temp) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             other => return other.map(|made| (temp, made)),
@@ -212,13 +203,21 @@ fn named<T>(make: impl Fn(&str) -> io::Result<T>) -> io::Result<(String, T)> {
     }
 }
 
-/// A file without a name in that folder; `None` where the file system or the machine cannot give it one later.
+/// A new file under a temporary name, locked. A sweep may come between the two: then there is no file, and another name has to be tried.
+fn held(dir: &Dir, temp: &str) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    let file = dir.open_with(temp, &options)?.into_std();
+    if temp::hold(&file) { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+}
+
+/// A file without a name in that folder, locked for when it has a temporary one for a moment; `None` where the file system or the machine cannot give it one later.
 fn nameless(dir: &Dir) -> Option<File> {
     use rustix::fs::{Mode, OFlags};
     static LINKS: LazyLock<bool> = LazyLock::new(|| std::path::Path::new("/proc/self/fd").exists());
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     let open = || rustix::fs::openat(dir, ".", flags, Mode::from_raw_mode(0o666)).ok().map(File::from);
-    LINKS.then(open).flatten()
+    LINKS.then(open).flatten().inspect(temp::lock)
 }
 
 /// Gives a file a name that nothing has yet.

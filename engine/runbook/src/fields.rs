@@ -29,6 +29,8 @@ impl<'n> Fields<'n> {
 
     /// Takes all fields of that name.
     pub(crate) fn all(&mut self, name: &str) -> Vec<Field<'n>> {
+        #[cfg(test)]
+        asked::note(&self.node.name, name);
         let mut found = Vec::new();
         self.props.retain(|prop| {
             if prop.name == name {
@@ -223,5 +225,28 @@ pub(crate) fn number(arg: &Arg, name: &str, min: u32, max: u32, report: &mut Rep
             report.error("LB0120", arg.span, message).help(format!("write a number from {min} to {max}"));
             None
         }
+    }
+}
+
+/// What was asked of which node: for the test that holds the table of the language to the compiler.
+#[cfg(test)]
+pub(crate) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static ASKED: RefCell<BTreeSet<(String, String)>> = RefCell::default();
+    }
+
+    pub(crate) fn note(node: &str, field: &str) {
+        ASKED.with_borrow_mut(|all| all.insert((node.to_owned(), field.to_owned())));
+    }
+
+    pub(crate) fn clear() {
+        ASKED.take();
+    }
+
+    pub(crate) fn taken() -> BTreeSet<(String, String)> {
+        ASKED.take()
     }
 }

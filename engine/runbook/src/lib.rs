@@ -14,6 +14,7 @@ use lifeboat_core::limits::RUNBOOK_BYTES_MAX;
 use lifeboat_core::plan::{Mode, Plan};
 use lifeboat_core::plugin::Catalog;
 
+mod choice;
 mod compile;
 mod diagnostic;
 mod drill;
@@ -24,6 +25,7 @@ mod fields;
 mod fill;
 mod format;
 mod given;
+pub mod language;
 mod lex;
 mod load;
 mod locks;

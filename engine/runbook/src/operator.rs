@@ -11,7 +11,7 @@ use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, num
 use crate::report::Report;
 use crate::syntax::Node;
 
-const NODES: [&str; 7] = ["plugins", "pin", "grant", "drill", "secret", "role", "max-parallel"];
+pub(crate) const NODES: [&str; 7] = ["plugins", "pin", "grant", "drill", "secret", "role", "max-parallel"];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
 ///

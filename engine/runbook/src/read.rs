@@ -16,7 +16,7 @@ use crate::values::{nodes_into, to_json, twice};
 use crate::{locks, runs, steps, triggers};
 
 /// The nodes of a runbook that are no steps.
-const NODES: [&str; 10] =
+pub(crate) const NODES: [&str; 10] =
     ["description", "owner", "objectives", "input", "target", "mode", "modes", "on", "on-failure", "defaults"];
 /// What the language will have, and this version has not.
 const LATER: [&str; 1] = ["notify"];
@@ -35,6 +35,8 @@ pub(crate) fn runbook(parsed: Parsed, base: usize, report: &mut Report) -> Optio
             report.error("LB0109", node.name_span, format!("'{}' means nothing outside of a runbook", node.name));
         if crate::diagnostic::closest(&node.name, ["runbook"]).is_some() {
             diagnostic.did_you_mean(&node.name, ["runbook"]);
+        } else if crate::operator::NODES.contains(&node.name.as_str()) {
+            diagnostic.help("this belongs into the operator's file, lifeboat.kdl");
         } else {
             diagnostic.help("put it into runbook \"NAME\" { }; a part for include is checked with what includes it");
         }

@@ -67,6 +67,9 @@ impl Schemas {
     }
 }
 
+/// Settings that hold a secret wherever they are.
+const SECRETS: [&str; 4] = ["password", "credentials", "secret", "token"];
+
 fn has_references(value: &Value) -> bool {
     template::references_in(value).map_or(true, |found| !found.is_empty())
 }
@@ -86,7 +89,11 @@ fn one(error: &jsonschema::ValidationError<'_>, subject: &Subject<'_>, report: &
             for name in unexpected {
                 let place = place_of(subject.places, &format!("{at}/{}", escape(name))).unwrap_or(span);
                 let message = format!("'{name}' is not {} {} of {}", article(subject), subject.noun(), subject.owner());
-                report.error(subject.code(), place, message).did_you_mean(name, known.iter().map(String::as_str));
+                let diagnostic = report.error(subject.code(), place, message);
+                diagnostic.did_you_mean(name, known.iter().map(String::as_str));
+                if subject.part == "settings" && SECRETS.contains(&name.as_str()) {
+                    diagnostic.help(format!("a secret is named and never written: {name} secret=\"NAME\""));
+                }
             }
         }
         ValidationErrorKind::Required { property } => {
@@ -103,13 +110,15 @@ fn one(error: &jsonschema::ValidationError<'_>, subject: &Subject<'_>, report: &
         }
         _ => {
             let name = at.trim_start_matches('/').replace('/', ".");
-            let mut reason = error.to_string();
+            let branches = subject.schema.pointer(error.schema_path().as_str());
+            let found = branches.and_then(|branches| crate::choice::explain(branches, error.instance()));
+            let mut reason = found.as_ref().map_or_else(|| error.to_string(), |found| found.message.clone());
             if reason.chars().count() > 200 {
                 reason = reason.chars().take(200).chain(['…']).collect();
             }
             let named = if name.is_empty() { String::new() } else { format!(" '{name}'") };
             let message = format!("{}{named} does not fit {}: {reason}", subject.noun(), subject.owner());
-            let help = enum_help(error.kind(), error.instance());
+            let help = found.map(|found| found.help).or_else(|| enum_help(error.kind(), error.instance()));
             let diagnostic = report.error(subject.code(), span, message);
             diagnostic.help(
                 help.unwrap_or_else(|| format!("`lifeboat plugin inspect {}` prints its schema", subject.plugin)),

@@ -28,7 +28,7 @@ pub(crate) const fn roles(kind: StepKind) -> &'static [(&'static str, bool)] {
     }
 }
 
-const fn takes_snapshot(kind: StepKind) -> bool {
+pub(crate) const fn takes_snapshot(kind: StepKind) -> bool {
     matches!(kind, StepKind::Verify | StepKind::Transfer | StepKind::Restore)
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn read(node: &Node, kind: StepKind, runbook: &mut Runbook, report: &
     };
     if kind == StepKind::Approve {
         step.approval = Some(approval(node, &mut fields, report));
-    } else {
+    } else if kind.by_plugin() {
         step.policy = policy(&mut fields, report);
     }
     if takes_snapshot(kind) {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lifeboat_host::temp::is_temp;
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -254,6 +255,8 @@ impl Walk {
             FileType::Fifo => NodeType::Fifo,
             // A socket is alive with its process only; stock restic leaves it out too.
             FileType::Socket | FileType::Unknown => return Ok(None),
+            // What a dead writer left is no data; it would come back with every restore.
+            FileType::RegularFile if is_temp(name.as_bytes()) => return Ok(None),
             FileType::RegularFile => NodeType::File,
         };
         let node = Node::new_node(&name, kind, meta);
@@ -291,6 +294,7 @@ fn tree_size(root: &OwnedFd) -> u64 {
         for name in list(&dir).unwrap_or_default() {
             let Ok(stat) = rustix::fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile if is_temp(name.as_bytes()) => {}
                 FileType::RegularFile => total = total.saturating_add(u64::try_from(stat.st_size).unwrap_or_default()),
                 FileType::Directory => stack.extend(rustix::fs::openat(&dir, &name, OPEN_DIR, Mode::empty()).ok()),
                 _ => {}

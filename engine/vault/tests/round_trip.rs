@@ -56,6 +56,29 @@ async fn a_tree_comes_back_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_writer_left_is_in_no_snapshot() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (source, target) = (scratch.path().join("src"), scratch.path().join("out"));
+    std::fs::create_dir_all(source.join("a/.lifeboat-1-2-3.tmp")).unwrap();
+    for path in ["file", ".lifeboat-1f-18c0ffee-0.tmp", "a/.lifeboat-2a-18c0ffee-1.tmp", "a/.lifeboat-notes.tmp"] {
+        std::fs::write(source.join(path), "ten bytes!").unwrap();
+    }
+    let vault = folder_vault(&scratch.path().join("repo")).await;
+    let taken = vault.snapshot(dir(&source), "/srv/x".into(), "x".into(), vec![], sink()).await.unwrap();
+    assert_eq!((taken.files, taken.bytes), (2, 20));
+    vault.restore(taken.id, dir(&target), sink()).await.unwrap();
+    for (path, there) in [
+        ("file", true),
+        ("a/.lifeboat-notes.tmp", true),
+        ("a/.lifeboat-1-2-3.tmp", true),
+        (".lifeboat-1f-18c0ffee-0.tmp", false),
+        ("a/.lifeboat-2a-18c0ffee-1.tmp", false),
+    ] {
+        assert_eq!(target.join(path).exists(), there, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stock_restic_lists_checks_and_restores_what_we_wrote() {
     let scratch = tempfile::tempdir().unwrap();
     let (source, repo, target) = (scratch.path().join("src"), scratch.path().join("repo"), scratch.path().join("out"));

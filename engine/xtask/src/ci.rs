@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{campaign, deny, plugins, shell, suite, tidy};
+use crate::{campaign, deny, plugins, schemas, shell, suite, tidy};
 
 type Stage = (&'static str, fn() -> Result<(), String>);
 
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     ("tidy", tidy::run),
     ("fmt", format),
     ("deny", deny::run),
     ("plugins", plugin_drift),
     ("clippy", clippy),
     ("test", suite::run),
+    ("schemas", schemas::check),
     ("campaign", campaign::ci),
     ("demo", demo),
     ("examples", examples),
@@ -92,8 +93,7 @@ fn demo() -> Result<(), String> {
 fn examples() -> Result<(), String> {
     // All of the workspace: a part of it takes other features of shared crates, and much would be built twice.
     shell::run(&["cargo", "build", "--release", "--locked", "--workspace", "--quiet"])?;
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), Into::into);
-    let program: std::path::PathBuf = folder.join("release/lifeboat-example-embed");
+    let program = shell::target().join("release/lifeboat-example-embed");
     shell::run(&[&program.to_string_lossy()])
 }
 

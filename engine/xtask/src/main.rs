@@ -10,6 +10,7 @@ mod ci;
 mod deny;
 mod functions;
 mod plugins;
+mod schemas;
 mod shell;
 mod spdx;
 mod suite;
@@ -19,13 +20,15 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test              install what the tests need (it says what), then run all of them
-  ci                every check there is: tidy, fmt, clippy, deny, plugins, test, campaign, demo, readme
+  ci                every check there is: tidy, fmt, clippy, deny, plugins, test, schemas, campaign, demo, readme
   ci STAGE…         only these
   tidy              the house rules: lengths of files and functions, module docs, forbidden words
   deny              licences, duplicate dependencies and advisories, by deny.toml
   plugins           build plugins/dist from the sources
   plugins --check   tell whether plugins/dist still fits the sources; builds nothing
   plugins --rebuild build again and compare with plugins/dist, byte for byte
+  schemas           write the generated files of schemas/
+  schemas --check   tell whether schemas/ still fits the sources
   bench NAME…       run benchmarks; each prints its figure and its physical limit
   campaign          list the campaigns that break the engine on purpose
   campaign NAME…    run one: kill, power, inject-io; --seed N --only K repeats what it found
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
         ["plugins"] => plugins::build(),
         ["plugins", "--check"] => plugins::check(false),
         ["plugins", "--rebuild"] => plugins::check(true),
+        ["schemas"] => schemas::write(),
+        ["schemas", "--check"] => schemas::check(),
         ["bench", names @ ..] if !names.is_empty() => bench::run(names),
         ["campaign", rest @ ..] => campaign::run(rest),
         [] | ["help" | "--help" | "-h"] => {

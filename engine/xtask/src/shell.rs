@@ -9,6 +9,11 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
+/// Where cargo puts what it builds.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
 /// A command that runs in the root of the repository.
 pub fn command(line: &[&str]) -> Command {
     let (program, arguments) = line.split_first().map_or(("true", line), |(program, rest)| (*program, rest));

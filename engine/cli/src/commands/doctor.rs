@@ -81,14 +81,24 @@ pub fn doctor(world: &World) -> Result<Exit, Error> {
     Ok(exit(&rows))
 }
 
+fn count(number: impl std::fmt::Display, word: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+    format!("{number} {word}{plural}")
+}
+
 fn data(world: &World, host: Option<&Host>, rows: &mut Vec<Row>) {
     let folder = world.data.display();
     let found = match lifeboat_store::inspect(&world.data) {
         Ok(found) => found,
         Err(error) => return rows.push(Row::new(false, format!("data folder {folder}: {error}"))),
     };
-    let text =
-        format!("data folder {folder}: {} runs, {} records in {} segments", found.runs, found.frames, found.segments);
+    let text = format!(
+        "data folder {folder}: {}, {} in {}",
+        count(found.runs, "run"),
+        count(found.frames, "record"),
+        count(found.segments, "segment")
+    );
     rows.push(Row::new(true, text));
     rows.extend(found.findings.iter().map(Row::of));
     let (Some(host), Ok(journal)) = (host, lifeboat_store::read_only(&world.data)) else { return };

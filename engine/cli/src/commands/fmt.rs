@@ -26,6 +26,7 @@ pub fn fmt(world: &World, paths: &[PathBuf], check: bool) -> Result<Exit, Error>
             Ok(text) if text == source.text => {}
             Ok(_) if check => {
                 put(&path.display().to_string());
+                world.screen.say(&format!("'lifeboat fmt {}' puts it into its canonical form", path.display()));
                 exit = Exit::Refused;
             }
             Ok(text) => {

@@ -6,6 +6,7 @@ use lifeboat_core::Error;
 use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::plan::{Mode, Plan};
 use lifeboat_core::plugin::Catalog;
+use lifeboat_runbook::Severity;
 
 use crate::args::{PlanFormat, RunbookArgs};
 use crate::commands::check::print;
@@ -70,8 +71,9 @@ pub fn compile(world: &World, args: &RunbookArgs, catalog: &Catalog) -> Result<O
         }
         Err(diagnostics) => {
             print(&world.screen, &diagnostics);
-            let count = diagnostics.len();
-            world.screen.say(&format!("the runbook is refused: {count} found; nothing was started"));
+            let count = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
+            let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+            world.screen.say(&format!("the runbook is refused: {count} {mistakes}; nothing was started"));
             Ok(None)
         }
     }

@@ -82,17 +82,73 @@ fn properties(schema: &Value) -> String {
     if all.is_empty() {
         return "    (none)".to_owned();
     }
-    let line = |(name, property): (&String, &Value)| {
-        let kind = match property.get("type") {
-            Some(Value::String(kind)) => kind.clone(),
-            Some(Value::Array(kinds)) => {
-                kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join("|")
-            }
-            _ => "value".to_owned(),
-        };
+    let lines = all.iter().flat_map(|(name, property)| {
         let about = property.get("description").and_then(Value::as_str).unwrap_or("").replace('\n', " ");
         let must = if required.contains(&name.as_str()) { ", required" } else { "" };
-        format!("    {name} ({kind}{must})  {about}").trim_end().to_owned()
+        let default = property.get("default").filter(|value| value.is_string() || value.is_number());
+        let default = default.map_or_else(String::new, |value| format!(", {value} if it is left out"));
+        let line = format!("    {name} ({}{must}{default})  {about}", kind(property)).trim_end().to_owned();
+        std::iter::once(line).chain(choices(name, property))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What a property takes, in a word: its type, or the words that there are.
+fn kind(property: &Value) -> String {
+    let words = |list: &Value| -> Option<String> {
+        let words = list.as_array()?.iter().map(|one| one.get("const").unwrap_or(one).as_str());
+        Some(words.collect::<Option<Vec<_>>>()?.join(" | "))
     };
-    all.iter().map(line).collect::<Vec<_>>().join("\n")
+    let choice = property.get("enum").or_else(|| property.get("oneOf")).and_then(words);
+    choice.unwrap_or_else(|| match property.get("type") {
+        Some(Value::String(kind)) => kind.clone(),
+        Some(Value::Array(kinds)) => {
+            kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join("|")
+        }
+        _ => "value".to_owned(),
+    })
+}
+
+/// The kinds of thing that a list takes, a line each, as they are written: `expect "file" path [digest]`.
+fn choices(name: &str, property: &Value) -> Vec<String> {
+    let of = property.get("items").and_then(|items| items.get("oneOf")).and_then(Value::as_array);
+    let line = |branch: &Value| {
+        let properties = branch.get("properties")?.as_object()?;
+        let kind = properties.get("kind")?.get("const")?.as_str()?;
+        let required = branch.get("required").and_then(Value::as_array);
+        let must = |field: &str| required.is_some_and(|all| all.iter().any(|one| one == field));
+        let (needed, more): (Vec<&str>, Vec<&str>) =
+            properties.keys().map(String::as_str).filter(|field| *field != "kind").partition(|field| must(field));
+        let more = more.into_iter().map(|field| format!("[{field}]"));
+        let fields: Vec<String> = needed.into_iter().map(str::to_owned).chain(more).collect();
+        let about = branch.get("description").and_then(Value::as_str).unwrap_or_default();
+        Some(format!("        {name} \"{kind}\" {}  {about}", fields.join(" ")))
+    };
+    of.into_iter().flatten().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_written_is_printed() {
+        let schema = json!({ "required": ["depth"], "properties": {
+            "depth": { "oneOf": [{ "const": "index" }, { "const": "data" }], "default": "data", "description": "How much." },
+            "expect": { "type": "array", "items": { "oneOf": [{
+                "description": "A file is there.",
+                "required": ["kind", "path"],
+                "properties": { "kind": { "const": "file" }, "digest": {}, "path": {} },
+            }] } },
+            "label": { "type": ["string", "null"] },
+        } });
+        let lines = [
+            "    depth (index | data, required, \"data\" if it is left out)  How much.",
+            "    expect (array)",
+            "        expect \"file\" path [digest]  A file is there.",
+            "    label (string)",
+        ];
+        assert_eq!(properties(&schema), lines.join("\n"));
+        assert_eq!(properties(&json!({})), "    (none)");
+    }
 }

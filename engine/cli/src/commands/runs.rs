@@ -87,7 +87,10 @@ pub fn runs(world: &World) -> Result<Exit, Error> {
         if world.screen.json {
             put_json(&json!([]))?;
         } else {
-            world.screen.say("there are no runs yet");
+            let folder = world.data.display();
+            world
+                .screen
+                .say(&format!("there are no runs yet: there is no data folder '{folder}' (--data names another)"));
         }
         return Ok(Exit::Success);
     }

@@ -1,10 +1,10 @@
 //! `show` and `events`: a run as it is, and all that happened to it.
 
+use lifeboat_core::Error;
 use lifeboat_core::event::Event;
 use lifeboat_core::event::RunResult;
 use lifeboat_core::plan::Step;
 use lifeboat_core::state::{Locks, Phase, RunState, StepState};
-use lifeboat_core::{Error, apply};
 
 use crate::clock::utc;
 use crate::commands::{report, runs};

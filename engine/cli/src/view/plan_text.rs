@@ -176,7 +176,17 @@ impl Page<'_> {
             estimate.map_or_else(|| format!("{id} (?)"), |time| format!("{id} ({time})"))
         };
         let chain = path.iter().map(part).collect::<Vec<_>>().join(" → ");
-        self.fact("critical path", &format!("{} along *: {chain}", duration(total)));
+        let known = path.iter().any(|id| self.plan.step(id).and_then(super::estimate).is_some());
+        let critical = match (path.is_empty(), known) {
+            (true, _) => "none: there are no steps".to_owned(),
+            (_, true) => format!("{} along *: {chain}", duration(total)),
+            // A sum over nothing is no time: 0 ms would be a promise.
+            (_, false) => {
+                let chain = path.iter().map(lifeboat_core::StepId::as_str).collect::<Vec<_>>().join(" → ");
+                format!("no estimates; the most steps are along *: {chain}")
+            }
+        };
+        self.fact("critical path", &critical);
         let edge = self.graph.point_of_no_return(self.plan);
         let edge = edge.map_or_else(
             || "none: every step can be undone or does no harm".to_owned(),

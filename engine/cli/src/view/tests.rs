@@ -197,6 +197,22 @@ fn forecasts_say_what_they_do_not_know() {
     assert_eq!(say(&empty()), None);
 }
 
+#[test]
+fn a_path_without_estimates_has_no_time() {
+    let critical = |plan: &Plan| {
+        let text = super::plan_text::render(plan, &PlanGraph::new(plan).unwrap(), false);
+        let from = &text[text.find("critical path").unwrap()..];
+        from[..from.find("no return").unwrap()].split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let mut plan = recovery();
+    plan.steps.iter_mut().for_each(|step| step.estimate_ms = None);
+    let path = "take → prove → rebuild → smoke → go → cutover";
+    assert_eq!(critical(&plan), format!("critical path no estimates; the most steps are along *: {path}"));
+    plan.steps[0].estimate_ms = Some(1_000);
+    assert!(critical(&plan).starts_with("critical path 1 s along *: take (1 s) → prove (?) → "));
+    assert_eq!(critical(&empty()), "critical path none: there are no steps");
+}
+
 /// No plan is too big or too small for any view: the picture of 1,000 steps is placed wave by wave.
 #[test]
 fn big_and_empty_plans_are_drawn() {

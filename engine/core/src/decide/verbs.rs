@@ -150,8 +150,12 @@ fn open_question<'a>(state: &RunState, id: &StepId, entry: &'a StepState, verb: 
 /// `LB0502` when it has ended, or is being ended already.
 pub fn cancel(state: &RunState, compensate: bool, said: Said) -> Result<EventKind, Error> {
     if state.result.is_some() || state.heading != Heading::Forward {
-        return Err(Error::new("LB0502", format!("the run cannot be cancelled: it is {}", state.status().as_str()))
-            .with("run", &state.run));
+        return Err(Error::new(
+            "LB0502",
+            format!("the run cannot be cancelled: its state is {}", state.status().as_str()),
+        )
+        .hint("only a run that has not ended, and is not being undone already, is cancelled")
+        .with("run", &state.run));
     }
     Ok(EventKind::CancelRequested { compensate, said })
 }

@@ -8,6 +8,7 @@ mod decisions;
 mod format;
 mod legality;
 mod replaying;
+mod schema;
 mod told;
 
 use lifeboat_core::event::{Event, EventKind};

@@ -1,0 +1,5 @@
+//! Prints `schemas/runbook.md`; `cargo xtask schemas` writes it.
+
+fn main() {
+    print!("{}", lifeboat_runbook::language::reference());
+}
