@@ -41,6 +41,7 @@ pub struct Said {
 
 /// A file that a person attached to what was said: kept apart, named by what is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EvidenceFile {
     /// Its name, for people.
     pub name: String,
@@ -52,6 +53,7 @@ pub struct EvidenceFile {
 
 /// A lock that another run has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HeldLock {
     /// The name of the lock.
     pub lock: String,

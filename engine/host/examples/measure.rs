@@ -36,8 +36,7 @@ fn grant(root: &Path) -> Vec<Grant> {
 async fn main() {
     let base = tempfile::tempdir().unwrap();
     let root = base.path().join("store");
-    let grants = grant(&root);
-    let operator = Operator { grants, ..Operator::default() };
+    let operator = Operator { grants: grant(&root), ..Operator::default() };
     let wasm = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist/fs.wasm");
     let options = HostOptions { cache_dir: Some(base.path().join("cache")), ..HostOptions::default() };
     let start = |name: &str| {

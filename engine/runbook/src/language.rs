@@ -26,7 +26,7 @@ const fn node(name: &'static str, form: &'static str, about: &'static str, field
 }
 
 /// What stands in a runbook besides its steps.
-const RUNBOOK: [Node; 11] = [
+const RUNBOOK: [Node; 13] = [
     node("description", "description \"TEXT\"", "What the runbook is for.", &[]),
     node("owner", "owner \"TEXT\"", "Who answers for it.", &[]),
     node(
@@ -56,6 +56,11 @@ const RUNBOOK: [Node; 11] = [
         &[
             ("plugin", "string, required", "The plugin that knows it."),
             ("site", "string", "Where it is, in your words."),
+            (
+                "lock",
+                "string, or `#false`",
+                "The lock that a run holds while it may write to the target. Without it: its plugin and its `root`.",
+            ),
         ],
     ),
     node(
@@ -94,6 +99,18 @@ const RUNBOOK: [Node; 11] = [
         &[],
     ),
     node("defaults", "defaults timeout=\"10m\" { retry 3 }", "The policy of all steps that say nothing else.", &POLICY),
+    node(
+        "run",
+        "run \"NAME\" runbook=\"../db/runbook.kdl\" { input \"NAME\" VALUE }",
+        "Another runbook, as a part of this one: its steps are `NAME/STEP`, its targets `NAME/TARGET`, and both are in the plan that is approved.",
+        &RUN,
+    ),
+    node(
+        "include",
+        "include \"common.kdl\"",
+        "The nodes of that file, as if they stood here. Each file counts once; its path starts from the folder of the file that names it.",
+        &[],
+    ),
     node("max-parallel", "max-parallel 8", "How many steps of a run may be under way at once: 1 to 10000.", &[]),
 ];
 
@@ -106,7 +123,7 @@ const POLICY: [Field; 4] = [
 ];
 
 /// What every step may have.
-const STEP: [Field; 6] = [
+const STEP: [Field; 9] = [
     (
         "after",
         "names of steps",
@@ -115,8 +132,28 @@ const STEP: [Field; 6] = [
     ("only", "modes", "The step is in these modes alone."),
     ("except", "modes", "The step is in all other modes."),
     ("estimate", "duration", "What it is expected to take, for the forecast of `plan`."),
-    ("compensate", "boolean", "Whether it is undone when the run unwinds."),
+    WHEN,
+    EACH,
+    CONCURRENCY,
+    ("compensate", "boolean, or a block", "Whether it is undone when the run unwinds, and how; see `compensate`."),
     ("waive", "node: rule, reason=…", "A rule that does not hold here, in writing; see `waive`."),
+];
+
+const WHEN: Field = ("when", "node: value, test", "The step is needed only if this holds; see `when`.");
+const EACH: Field = ("for-each", "`{{inputs.NAME}}`, or items", "Once for each item, with `{{item}}`; see `for-each`.");
+const CONCURRENCY: Field =
+    ("concurrency", "whole number, 1 to 10000", "How many items of a `for-each` are under way at once.");
+
+/// The fields of a child runbook.
+const RUN: [Field; 8] = [
+    ("runbook", "path, required", "Its file, from the folder of the file that names it."),
+    ("input", "node: name, value", "What the child is given. Several values are a list."),
+    ("after", "names of steps", "All steps of the child begin after these."),
+    ("only", "modes", "The child is in these modes alone."),
+    ("except", "modes", "The child is in all other modes."),
+    WHEN,
+    EACH,
+    CONCURRENCY,
 ];
 
 /// The fields of the steps of the engine itself.
@@ -128,7 +165,7 @@ const APPROVE: [Field; 3] = [
 const WAIT: [Field; 1] = [("for", "duration", "How long, where it is not the last value: `wait \"NAME\" \"5m\"`.")];
 
 /// Nodes inside of others.
-const INNER: [Node; 3] = [
+const INNER: [Node; 6] = [
     node(
         "retry",
         "retry 3 backoff=\"2s\" max=\"1m\" jitter=#true",
@@ -141,6 +178,32 @@ const INNER: [Node; 3] = [
                 "boolean",
                 "Whether a delay is drawn between half and all of its length; `#true` if it is left out.",
             ),
+        ],
+    ),
+    node(
+        "when",
+        "when \"{{inputs.size}}\" above=10",
+        "What has to hold for a step to be needed. Without a test: the value is there, and is neither `#false`, nor 0, nor empty. All conditions of a step have to hold. What uses the outputs of a step that is not needed is not needed either.",
+        &[
+            ("is", "value", "It is this."),
+            ("not", "value", "It is not this."),
+            ("above", "number", "It is a number greater than this."),
+            ("below", "number", "It is a number less than this."),
+        ],
+    ),
+    node(
+        "for-each",
+        "for-each \"{{inputs.shards}}\" concurrency=2",
+        "One step for each item of a list that is known before the run; or the items themselves: `for-each \"a\" \"b\"`. `{{item}}` is the item; `{{steps.NAME.OUTPUT}}` of another `for-each` over the same list is that of the same item.",
+        &[CONCURRENCY],
+    ),
+    node(
+        "compensate",
+        "compensate { retry 5 backoff=\"1s\"; timeout \"5m\" }",
+        "How a step is undone, where that differs from how it is done.",
+        &[
+            ("timeout", "duration", "The longest that one attempt to undo it may take."),
+            ("retry", "whole number, 0 to 999", "Attempts after the first one; see `retry`."),
         ],
     ),
     node(
@@ -158,7 +221,7 @@ const INNER: [Node; 3] = [
 ];
 
 /// The operator's file.
-const OPERATOR: [Node; 7] = [
+const OPERATOR: [Node; 8] = [
     node("plugins", "plugins \"DIR\"", "Folders with more plugins.", &[]),
     node(
         "pin",
@@ -189,15 +252,18 @@ const OPERATOR: [Node; 7] = [
         &[("env", "string", "The name of an environment variable."), ("file", "string", "The path of a file.")],
     ),
     node(
+        "role",
+        "role \"NAME\" \"PERSON\" …",
+        "Who may answer for a role. A role that is not named here anybody may answer for.",
+        &[],
+    ),
+    node(
         "max-parallel",
         "max-parallel 16",
         "How many attempts may be under way at once, over all runs: 1 to 10000.",
         &[],
     ),
 ];
-
-/// What the language will have: these are refused with `LB0116`.
-const LATER: [&str; 6] = ["when", "concurrency", "lock", "for-each", "notify", "run"];
 
 /// The reference of the language, in Markdown.
 pub fn reference() -> String {
@@ -224,7 +290,7 @@ pub fn reference() -> String {
         ("types of inputs", &InputType::WORDS),
         ("`in-doubt`", &doubt),
         ("rules that can be waived", &WAIVABLE),
-        ("refused by this version (`LB0116`)", &LATER),
+        ("refused by this version (`LB0116`)", &crate::read::LATER),
     ] {
         let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
         let _ = writeln!(page, "- {what}: {}", words.join(", "));
@@ -321,7 +387,8 @@ mod tests {
     const EVERYTHING: &str = r#"
 runbook "r" {
     description "d"; owner "o"; objectives rto="1m"; input "i" type="string"
-    target "t" plugin="fs" site="s" { root "/t" }
+    input "l" type="list" default="a"
+    target "t" plugin="fs" site="s" { lock "x"; root "/t" }
     mode "drill" { target "t" site="s" { root "/d" } }
     modes "failover" "drill"
     on "schedule" cron="0 0 3 * * Sun" zone="UTC" mode="drill"
@@ -329,7 +396,9 @@ runbook "r" {
     on-failure { compensate }
     defaults timeout="1m" heartbeat="1s" in-doubt="ask" { retry 1 backoff="1s" max="2s" jitter=#true }
     max-parallel 2
-    snapshot "a" of="t" into="t" { waive "LB0301" reason="r" }
+    snapshot "a" of="t" into="t" for-each="{{inputs.l}}" { waive "LB0301" reason="r"; when "{{inputs.i}}" is="x"; }
+    switch "z" target="t" { compensate { timeout "1m"; retry 1 }; for-each "a" concurrency=2 }
+    run "k" runbook="k.kdl" after="a" only="drill" { input "i" "v"; when "{{inputs.i}}" }
     verify "b" snapshot="x" from="t"
     transfer "c" snapshot="x" into="t"
     restore "d" snapshot="x" into="t"
@@ -339,7 +408,7 @@ runbook "r" {
     wait "h" for="1m" after="g" except="drill"
 }
 "#;
-    const OPERATED: &str = "plugins \"p\"\npin \"fs\" digest=\"x\"\ndrill { grant \"fs\" { dir \"/d\" write=#true } }\n\
+    const OPERATED: &str = "role \"r\" \"p\"\nplugins \"p\"\npin \"fs\" digest=\"x\"\ndrill { grant \"fs\" { dir \"/d\" write=#true } }\n\
                             secret \"s\" env=\"E\"\nmax-parallel 3\n";
 
     fn names(node: &str, fields: &[Field]) -> Vec<(String, String)> {
@@ -369,18 +438,22 @@ runbook "r" {
         asked::clear();
         let source = |text: &str| SourceFile { name: "x.kdl".to_owned(), text: text.to_owned() };
         let checked = crate::parse(&source(EVERYTHING));
-        assert!(checked.diagnostics.is_empty(), "{:?}", checked.diagnostics);
+        // Read on its own, without the file of the child.
+        assert_eq!(checked.diagnostics.iter().map(|found| found.code).collect::<Vec<_>>(), ["LB0140"]);
         let refused = crate::operator::parse_operator(&source(OPERATED), Path::new("/")).unwrap_err();
         assert_eq!(refused.iter().map(|found| found.code).collect::<Vec<_>>(), ["LB0402"]);
         let mut found = asked::taken();
-        found.retain(|(_, field)| !LATER.contains(&field.as_str()));
+        // A test is read as a property, whatever its name.
+        found.extend(crate::when::TESTS.map(|test| ("when".to_owned(), test.to_owned())));
+        // A lock is asked for of a step only to say where it belongs.
+        found.retain(|(node, field)| node == "target" || field != "lock");
         assert_eq!(found, table);
     }
 
     #[test]
     fn the_nodes_are_those_that_the_compiler_knows() {
         let mut table: Vec<&str> = RUNBOOK.iter().map(|node| node.name).collect();
-        let mut known: Vec<&str> = crate::read::NODES.into_iter().chain(["max-parallel"]).collect();
+        let mut known: Vec<&str> = crate::read::NODES.into_iter().chain(["max-parallel", "run", "include"]).collect();
         table.sort_unstable();
         known.sort_unstable();
         assert_eq!(table, known);

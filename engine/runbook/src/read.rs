@@ -19,7 +19,7 @@ use crate::{locks, runs, steps, triggers};
 pub(crate) const NODES: [&str; 10] =
     ["description", "owner", "objectives", "input", "target", "mode", "modes", "on", "on-failure", "defaults"];
 /// What the language will have, and this version has not.
-const LATER: [&str; 1] = ["notify"];
+pub(crate) const LATER: [&str; 1] = ["notify"];
 
 /// `base`: where the text of its file starts.
 pub(crate) fn runbook(parsed: Parsed, base: usize, report: &mut Report) -> Option<Runbook> {

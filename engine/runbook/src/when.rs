@@ -11,7 +11,7 @@ use crate::report::Report;
 use crate::syntax::Prop;
 use crate::values::to_json;
 
-const TESTS: [&str; 4] = ["is", "not", "above", "below"];
+pub(crate) const TESTS: [&str; 4] = ["is", "not", "above", "below"];
 const HELP: &str = "write when \"{{inputs.NAME}}\" is=\"...\", with is=, not=, above=, below=, or none of them";
 
 /// Takes the conditions of a node. All of them have to hold.
