@@ -22,6 +22,8 @@ use crate::truth::{Leftovers, check};
 const LIVES_MAX: u64 = 12;
 /// Simulated time that a life lasts at most.
 const LIFE_MS: u64 = 8_000;
+/// How often an engine that is not dead may be in the way of the one that takes its run over.
+const TAKE_OVERS_MAX: u32 = 5;
 /// When simulations begin.
 const BEGIN_MS: u64 = 1_700_000_000_000;
 
@@ -71,14 +73,7 @@ fn one(seed: u64, report: &mut Report) -> Result<(), String> {
     }
     let written: Arc<dyn Store> = Arc::clone(&setting.store) as Arc<dyn Store>;
     let rig = setting.rig(seed * 100 + 99, written);
-    let states = crate::block(last_life(&rig, &cases, &made, &setting.world)).inspect_err(|_| {
-        for run in &crate::block(setting.store.list()).unwrap().into_iter().map(|h| h.run).collect::<Vec<_>>() {
-            for e in setting.store.events(run) {
-                let t = String::from_utf8(e.encode().unwrap()).unwrap();
-                eprintln!("{run} {}", &t[..t.len().min(150)]);
-            }
-        }
-    })?;
+    let states = crate::block(last_life(&rig, &cases, &made, &setting.world))?;
     judge(&cases, &states, &setting, seed)?;
     report.count("runs", u64::try_from(states.len()).unwrap());
     Ok(())
@@ -184,7 +179,7 @@ fn judge(cases: &[RandomCase], states: &[Arc<RunState>], setting: &Setting, seed
     for (number, (case, state)) in cases.iter().zip(states).enumerate() {
         let at = |why: String| format!("run {number}: {why}");
         check(state, &setting.world, &Leftovers::new()).map_err(at)?;
-        let alone = crate::block(alone(case))?;
+        let alone = crate::block(alone(case)).map_err(|why| at(format!("alone: {why}")))?;
         if state.status() != alone {
             return Err(at(format!("it ended as {}, undisturbed as {}", state.status().as_str(), alone.as_str())));
         }
@@ -238,7 +233,16 @@ fn overtaken(seed: u64, report: &mut Report) -> Result<(), String> {
         let handle = first.submit(plan.clone()).await;
         first.drive(first.clock.sleep_until(first.clock.now() + wait)).await;
         let second = setting.rig(seed + 1, shared());
-        let state = resume_to_end(&second, handle.run(), &setting.world).await?;
+        let mut state = resume_to_end(&second, handle.run(), &setting.world).await;
+        // The first engine may write between the other one's reading and its first event; then the taking over is tried again.
+        for _ in 0..TAKE_OVERS_MAX {
+            if !state.as_ref().is_err_and(|why| why.contains("LB0601")) {
+                break;
+            }
+            report.count("take-overs that came too late", 1);
+            state = resume_to_end(&second, handle.run(), &setting.world).await;
+        }
+        let state = state?;
         // What the first engine still has under way comes to its end now, and is refused.
         first.drive(first.clock.sleep_until(first.clock.now() + 60_000)).await;
         Ok::<_, String>(state)
