@@ -133,7 +133,7 @@ fn a_run_whose_plugin_is_gone_or_another_is_named_and_none_of_its_steps_fails() 
     let steps = format!(
         r#"approve "go" role="incident-commander"
     target "other" plugin="fixture" {{ root "{dir}/estate/live" }}
-    validate "looks" target="other" after="go""#
+    validate "looks" target="other" after="go" misbehave="ok""#
     );
     let file = bench.runbook("pins", &steps);
     bench.run(&["run", "-y", &file]).expect(3);

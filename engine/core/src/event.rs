@@ -318,8 +318,11 @@ impl Event {
             v: u32,
         }
         let bad = |cause: serde_json::Error| {
+            let cause = cause.to_string();
+            // What else there could be is a long list, and grows.
+            let brief = cause.split_once(", expected one of").map_or(cause.as_str(), |(brief, _)| brief);
             crate::Error::new("LB0503", "a stored event cannot be read")
-                .with("cause", cause)
+                .with("cause", brief)
                 .hint("run 'lifeboat doctor' to see what is damaged")
         };
         let version: Version = serde_json::from_slice(bytes).map_err(bad)?;

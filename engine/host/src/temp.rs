@@ -24,8 +24,11 @@ const FOLDERS_MAX: usize = 65_536;
 /// When this process made its first name; what has a later one is not looked at.
 static BEGUN: LazyLock<u128> = LazyLock::new(nanos);
 
-/// The folders that this process has looked through, by device and inode.
-static SWEPT: LazyLock<Mutex<HashSet<(u64, u64)>>> = LazyLock::new(Mutex::default);
+/// A folder: device, inode, and when it was made, for an inode that is free is given to the next folder.
+type Folder = (u64, u64, Option<SystemTime>);
+
+/// The folders that this process has looked through.
+static SWEPT: LazyLock<Mutex<HashSet<Folder>>> = LazyLock::new(Mutex::default);
 
 fn nanos() -> u128 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos())
@@ -82,7 +85,7 @@ pub(crate) fn sweep(dir: &Dir) {
         if swept.len() >= FOLDERS_MAX {
             swept.clear();
         }
-        if !swept.insert((meta.dev(), meta.ino())) {
+        if !swept.insert((meta.dev(), meta.ino(), meta.created().ok().map(cap_std::time::SystemTime::into_std))) {
             return;
         }
     }

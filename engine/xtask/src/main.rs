@@ -31,7 +31,7 @@ cargo xtask COMMAND
   schemas --check   tell whether schemas/ still fits the sources
   bench NAME…       run benchmarks; each prints its figure and its physical limit
   campaign          list the campaigns that break the engine on purpose
-  campaign NAME…    run one: kill, power, inject-io; --seed N --only K repeats what it found
+  campaign NAME…    run one: cut, inject, sim, mutants, kill, power, inject-io; each finding comes with its command
 ";
 
 fn main() -> ExitCode {

@@ -2,10 +2,10 @@
 //!
 //! A line that changes means that old logs are not read as they were written. Add fields, never rename them.
 
-use lifeboat_core::event::{Event, EventKind, RunResult};
+use lifeboat_core::event::{Event, EventKind, EvidenceFile, HeldLock, RunResult};
 use lifeboat_core::ids::{Digest, RunId};
 use lifeboat_core::outcome::{Failure, ProbeAnswer};
-use lifeboat_core::plan::{Effect, PluginPin, Target, TargetUse, Waiver};
+use lifeboat_core::plan::{Condition, Effect, Fan, PluginPin, Retry, Target, TargetUse, Test, UndoPolicy, Waiver};
 use lifeboat_core::{Code, actions};
 use lifeboat_testkit::{PlanBuilder, said};
 use serde_json::json;
@@ -48,6 +48,50 @@ fn plan() -> lifeboat_core::Plan {
     step.estimate_ms = Some(1_000);
     step.waivers.push(Waiver { rule: "LB0301".to_owned(), reason: "tried by hand".to_owned() });
     plan
+}
+
+/// The fields that the first plan has not.
+fn larger_plan() -> lifeboat_core::Plan {
+    let mut plan = PlanBuilder::new().step("before").step("each/eu").after(["before"]).build();
+    let settings = json!({ "root": "/srv/eu" });
+    let lock = Some("fs:/srv/eu".to_owned());
+    let target =
+        Target { name: "eu".to_owned(), plugin: "fs".to_owned(), site: None, settings, secrets: [].into(), lock };
+    plan.targets.insert("eu".to_owned(), target);
+    let step = &mut plan.steps[1];
+    let tests = [Test::Holds, Test::Is(json!("a")), Test::Not(json!(1)), Test::Above(1.into()), Test::Below(2.into())];
+    step.when = tests.into_iter().map(|test| Condition { value: "{{steps.before.value}}".to_owned(), test }).collect();
+    step.fan = Some(Fan { of: "each".to_owned(), item: json!("eu"), limit: 2 });
+    let retry = Retry { count: 9, backoff_ms: 1_000, max_ms: 60_000, jitter: true };
+    step.undo = Some(UndoPolicy { timeout_ms: 300_000, retry });
+    plan
+}
+
+/// What people do, what locks do, and what conditions do.
+fn more() -> Vec<EventKind> {
+    let file = EvidenceFile { name: "db.log".to_owned(), digest: Digest::of(b"log"), bytes: 3 };
+    let held = HeldLock { lock: "fs:/srv/eu".to_owned(), holder: RunId::new(1_700_000_000_000, 43) };
+    let marked =
+        |outputs, evidence| EventKind::StepMarkedDone { step: id("take"), outputs, evidence, said: said("ada") };
+    vec![
+        created(larger_plan()),
+        EventKind::Approved {
+            step: id("go"),
+            fingerprint: Digest::of(b"plan"),
+            role: Some("sre".to_owned()),
+            said: said("ada"),
+        },
+        marked(json!({ "snapshot": "a1" }), vec![file]),
+        marked(json!({}), Vec::new()),
+        EventKind::StepNotNeeded { step: id("take"), because: "'no' is not yes".to_owned() },
+        EventKind::ConditionUnclear { step: id("take"), failure: Failure::permanent("'many' is no number") },
+        EventKind::LocksAwaited { held: vec![held] },
+        EventKind::LocksTaken { locks: vec!["fs:/srv/eu".to_owned()], fence: 7 },
+        EventKind::RunPaused { said: said("ada") },
+        EventKind::RunUnpaused { said: said("ada") },
+        EventKind::RunAbandoned { said: said("ada") },
+        EventKind::RunFinished { result: RunResult::Abandoned },
+    ]
 }
 
 fn attempts(run: &RunId) -> Vec<EventKind> {
@@ -108,6 +152,7 @@ fn all() -> Vec<EventKind> {
         EventKind::RunFinished { result: RunResult::Failed },
         EventKind::RunFinished { result: RunResult::Cancelled },
     ]);
+    kinds.extend(more());
     kinds
 }
 
@@ -150,13 +195,16 @@ fn numbers_come_back_as_they_were() {
 #[test]
 fn the_fingerprint_changes_with_all_that_an_approval_is_about() {
     let base = plan();
-    let changes: [fn(&mut lifeboat_core::Plan); 6] = [
+    let changes: [fn(&mut lifeboat_core::Plan); 9] = [
         |plan| plan.mode = lifeboat_core::Mode::Failover,
         |plan| plan.steps[0].args = json!({ "path": "/etc" }),
         |plan| plan.steps[0].policy.timeout_ms += 1,
         |plan| drop(plan.inputs.insert("path".to_owned(), json!("/etc"))),
         |plan| plan.plugins.values_mut().for_each(|pin| pin.digest = Digest::of(b"other wasm")),
         |plan| plan.targets.values_mut().for_each(|target| target.settings = json!({})),
+        |plan| plan.targets.values_mut().for_each(|target| target.lock = Some("l".to_owned())),
+        |plan| plan.steps[0].when.push(Condition { value: "{{inputs.path}}".to_owned(), test: Test::Holds }),
+        |plan| plan.steps[0].fan = Some(Fan { of: "a".to_owned(), item: json!(1), limit: 1 }),
     ];
     for (place, change) in changes.into_iter().enumerate() {
         let mut other = base.clone();

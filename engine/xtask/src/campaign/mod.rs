@@ -1,8 +1,8 @@
 //! `cargo xtask campaign …`: the engine is broken on purpose, at random and reproducibly, and must end as if nothing had
 //! happened.
 //!
-//! The campaigns here work on the real binary, on real folders, and look at it from outside only: at its exit status, its
-//! lines, its events, and at what became of the folders.
+//! `cut`, `inject`, `sim` and `mutants` work in a simulated world. The others work on the real binary, on real folders, and
+//! look at it from outside only: at its exit status, its lines, its events, and at what became of the folders.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,19 +16,25 @@ mod kill;
 mod plan;
 mod power;
 mod rng;
+mod simulated;
 mod strace;
 mod world;
 
 const HELP: &str = "\
 cargo xtask campaign NAME [OPTION…]
 
+  cut        generated plans: the log is cut after every event, taken up again, and must end the same
+  inject     generated plans: every step fails, is unknown, times out, cannot be undone, is repeated
+  sim        several runs, one engine after the other, stores that fail, engines that are overtaken: by seeds
+  mutants    seven deliberate bugs, each of which the campaigns have to find
   kill       kill -9 of the binary at random instants of random runs, each resumed and killed again until it ends
   power      loss of power: the disk as it is at a random instant, under the store and under the binary
   inject-io  errors and kills at the n-th system call on the data folder, by strace
 
-  --seed N   the seed of all that is random; without it a new one. It is printed, and so is the command for each failure
-  --only K   only the round with this number
-  --count N  how many kills or cuts at least
+  --seed N   the first seed. Of cut, inject and sim it is 0, and each plan has the next one; of the others a new one is drawn.
+             It is printed, and so is the command for each failure
+  --only K   only the round with this number (kill, power, inject-io)
+  --count N  how many plans, seeds, kills or cuts
   --hours H  go on for so long (kill, power)
 ";
 
@@ -120,6 +126,7 @@ pub fn run(arguments: &[&str]) -> Result<(), String> {
         return Ok(());
     };
     let campaign = match *name {
+        name if simulated::NAMES.contains(&name) => return simulated::run(name, rest),
         "kill" => kill::run,
         "power" => power::run,
         "inject-io" => strace::run,
@@ -135,7 +142,7 @@ pub fn run(arguments: &[&str]) -> Result<(), String> {
 /// What was found.
 pub fn ci() -> Result<(), String> {
     let programs = programs()?;
-    let mut found = Vec::new();
+    let mut found: Vec<String> = simulated::NAMES.iter().filter_map(|name| simulated::run(name, &[]).err()).collect();
     for campaign in [kill::run, strace::run, power::run] {
         // One after the other: each makes the machine busy by itself.
         found.extend(campaign(&programs, &Options::new()).err());
