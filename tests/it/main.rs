@@ -9,3 +9,4 @@ mod damage;
 mod mistakes;
 mod people;
 mod recovery;
+mod verbs;

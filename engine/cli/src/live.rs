@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lifeboat_core::event::EventKind;
-use lifeboat_core::ids::StepId;
+use lifeboat_core::ids::{RunId, StepId};
 use lifeboat_core::outcome::{Outcome, ProbeAnswer};
 use lifeboat_core::plan::Plan;
 use lifeboat_core::ports::Direction;
@@ -23,11 +23,19 @@ pub struct Live {
 }
 
 impl Live {
-    /// Watches from now on. `plan` gives the names and their width.
+    /// Watches one run from now on. `plan` gives the names and their width.
     pub fn start(screen: Screen, engine: &Engine, plan: &Plan) -> Self {
+        Self::show(engine, View::of_one(screen, plan))
+    }
+
+    /// Watches all runs of the engine from now on; each line begins with its run.
+    pub fn all(screen: Screen, engine: &Engine) -> Self {
+        Self::show(engine, View::of_all(screen))
+    }
+
+    fn show(engine: &Engine, mut view: View) -> Self {
         let mut notices = engine.watch();
         let (stop, mut stopped) = oneshot::channel();
-        let mut view = View::new(screen, plan);
         let done = tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -54,129 +62,141 @@ impl Live {
     }
 }
 
+/// A step of a run.
+type Place = (RunId, StepId);
+
 struct View {
     screen: Screen,
+    /// Of the names, where one run is watched.
     width: usize,
     kinds: HashMap<StepId, &'static str>,
+    /// Whether lines tell of which run they are.
+    many: bool,
     bars: Option<MultiProgress>,
-    live: HashMap<StepId, ProgressBar>,
-    begun: HashMap<StepId, u64>,
+    live: HashMap<Place, ProgressBar>,
+    begun: HashMap<Place, u64>,
 }
 
 impl View {
-    fn new(screen: Screen, plan: &Plan) -> Self {
+    fn of_one(screen: Screen, plan: &Plan) -> Self {
         let width = plan.steps.iter().map(|step| step.id.as_str().chars().count()).max().unwrap_or(0).min(28);
         let kinds = plan.steps.iter().map(|step| (step.id.clone(), step.kind.as_str())).collect();
-        let bars = screen.live.then(MultiProgress::new);
-        Self { screen, width, kinds, bars, live: HashMap::new(), begun: HashMap::new() }
+        Self { width, kinds, many: false, ..Self::of_all(screen) }
     }
 
-    fn line(&self, step: &StepId, ink: Ink, mark: &str, text: &str) {
+    fn of_all(screen: Screen) -> Self {
+        let bars = screen.live.then(MultiProgress::new);
+        let (kinds, live, begun) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { screen, width: 0, kinds, many: true, bars, live, begun }
+    }
+
+    /// The step as a line names it, and its kind where that is known.
+    fn name(&self, (run, step): &Place) -> String {
+        let width = self.width;
+        let name = if self.many { format!("{run} {step}") } else { format!("{:<width$}", step.as_str()) };
+        match self.kinds.get(step) {
+            Some(kind) => format!("{name}  {kind:<9}"),
+            None => name,
+        }
+    }
+
+    fn line(&self, place: &Place, ink: Ink, mark: &str, text: &str) {
+        self.print(&format!("  {} {} {text}", self.screen.err(ink, mark), self.name(place)));
+    }
+
+    /// A line about a run as a whole.
+    fn of_run(&self, run: &RunId, text: &str) {
+        let who = if self.many { format!("{run} ") } else { String::new() };
+        self.print(&format!("  {who}{text}"));
+    }
+
+    fn print(&self, line: &str) {
         if self.screen.quiet {
             return;
         }
-        let kind = self.kinds.get(step).copied().unwrap_or("");
-        let mark = self.screen.err(ink, mark);
-        let line = format!("  {mark} {:<width$}  {kind:<9} {text}", step.as_str(), width = self.width);
         match &self.bars {
             // A terminal that went away shows nothing; the run goes on.
             Some(bars) => drop(bars.println(line)),
-            None => note(&line),
+            None => note(line),
         }
     }
 
     fn show(&mut self, notice: &Notice) {
         match notice {
-            Notice::Event { event, .. } => self.event(event.at, &event.kind),
-            Notice::Progress { step, done, total, unit, note, .. } => self.progress(step, *done, *total, unit, note),
-            Notice::Log { step, level, message, .. } if level == "warn" || level == "error" => {
-                self.line(step, Ink::Yellow, "!", message);
+            Notice::Event { run, event, .. } => self.event(run, event.at, &event.kind),
+            Notice::Progress { run, step, done, total, unit, note, .. } => {
+                self.progress(&(run.clone(), step.clone()), *done, *total, unit, note);
+            }
+            Notice::Log { run, step, level, message, .. } if level == "warn" || level == "error" => {
+                self.line(&(run.clone(), step.clone()), Ink::Yellow, "!", message);
             }
             Notice::Log { .. } => {}
         }
     }
 
-    fn event(&mut self, at: u64, kind: &EventKind) {
+    fn event(&mut self, run: &RunId, at: u64, kind: &EventKind) {
+        let place = |step: &StepId| (run.clone(), step.clone());
         match kind {
             EventKind::AttemptStarted { step, direction, number, .. } => {
-                self.begun.insert(step.clone(), at);
-                self.begin(step, *direction, *number);
+                self.begun.insert(place(step), at);
+                self.begin(&place(step), *direction, *number);
             }
             EventKind::AttemptFinished { step, direction, outcome, retry_at, .. } => {
-                let took_ms = at.saturating_sub(self.begun.get(step).copied().unwrap_or(at));
+                let place = place(step);
+                let took_ms = at.saturating_sub(self.begun.remove(&place).unwrap_or(at));
                 let took = format!("{}{}", duration(took_ms), moved(outcome, took_ms));
-                self.clear(step);
-                self.finished(step, *direction, outcome, retry_at.map(|until| until.saturating_sub(at)), &took);
-            }
-            EventKind::Probed { step, answer, .. } => {
-                let text = match answer {
-                    ProbeAnswer::Happened { .. } => "was in doubt; the plugin says that it happened: done".to_owned(),
-                    ProbeAnswer::DidNotHappen => "was in doubt; the plugin says that it did not happen".to_owned(),
-                    ProbeAnswer::CannotTell { reason } => format!("is in doubt; the plugin cannot tell: {reason}"),
-                };
-                self.line(step, Ink::Yellow, "?", &text);
-            }
-            EventKind::ApprovalRequested { step, .. } => self.line(step, Ink::Yellow, "?", "asks for approval"),
-            EventKind::Approved { step, said, .. } => {
-                self.line(step, Ink::Green, "✓", &format!("{} said yes", said.by));
-            }
-            EventKind::Denied { step, said } => self.line(step, Ink::Red, "✗", &format!("{} said no", said.by)),
-            EventKind::ApprovalExpired { step } => self.line(step, Ink::Red, "✗", "nobody answered in time"),
-            EventKind::WaitStarted { step, until } => {
-                self.line(step, Ink::Cyan, "▸", &format!("waits for {}", duration(until.saturating_sub(at))));
+                self.clear(&place);
+                self.finished(&place, *direction, outcome, retry_at.map(|until| until.saturating_sub(at)), &took);
             }
             EventKind::LocksAwaited { held } => {
                 for held in held {
-                    self.screen.say(&format!("  waits for the lock '{}', which run {} has", held.lock, held.holder));
+                    self.of_run(run, &format!("waits for the lock '{}', which run {} has", held.lock, held.holder));
                 }
             }
-            EventKind::StepNotNeeded { step, because } => {
-                self.line(step, Ink::Dim, "·", &format!("not needed: {because}"));
+            EventKind::RunPaused { said } => self.of_run(run, &format!("paused by {}: nothing new begins", said.by)),
+            EventKind::RunAbandoned { said } => self.of_run(run, &format!("abandoned by {}", said.by)),
+            EventKind::UnwindStarted { .. } => self.of_run(run, "undoing what was done, in reverse order"),
+            EventKind::RunFinished { .. } => self.begun.retain(|(of, _), _| of != run),
+            _ => {
+                if let Some((step, ink, mark, text)) = told(at, kind) {
+                    self.line(&place(step), ink, mark, &text);
+                }
             }
-            EventKind::ConditionUnclear { step, failure } => self.line(step, Ink::Red, "✗", &failure.message),
-            EventKind::StepMarkedDone { step, said, .. } => {
-                self.line(step, Ink::Green, "✓", &format!("marked as done by {}", said.by));
-            }
-            EventKind::RunPaused { said } => self.screen.say(&format!("  paused by {}: nothing new begins", said.by)),
-            EventKind::RunAbandoned { said } => self.screen.say(&format!("  abandoned by {}", said.by)),
-            EventKind::UnwindStarted { .. } => self.screen.say("  undoing what was done, in reverse order"),
-            _ => {}
         }
     }
 
-    fn finished(&self, step: &StepId, way: Direction, outcome: &Outcome, again_ms: Option<u64>, took: &str) {
+    fn finished(&self, place: &Place, way: Direction, outcome: &Outcome, again_ms: Option<u64>, took: &str) {
         let again = again_ms.map_or(String::new(), |ms| format!("; again in {}", duration(ms)));
         match (outcome, way) {
-            (Outcome::Done { .. }, Direction::Forward) => self.line(step, Ink::Green, "✓", &format!("done in {took}")),
-            (Outcome::Done { .. }, Direction::Undo) => self.line(step, Ink::Green, "↺", &format!("undone in {took}")),
+            (Outcome::Done { .. }, Direction::Forward) => self.line(place, Ink::Green, "✓", &format!("done in {took}")),
+            (Outcome::Done { .. }, Direction::Undo) => self.line(place, Ink::Green, "↺", &format!("undone in {took}")),
             (Outcome::Failed { failure }, _) => {
                 let code = failure.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
-                self.line(step, Ink::Red, "✗", &format!("failed after {took}: {code}{}{again}", failure.message));
+                self.line(place, Ink::Red, "✗", &format!("failed after {took}: {code}{}{again}", failure.message));
             }
             (Outcome::Unknown { reason }, _) => {
-                self.line(step, Ink::Yellow, "?", &format!("in doubt after {took}: {reason}{again}"));
+                self.line(place, Ink::Yellow, "?", &format!("in doubt after {took}: {reason}{again}"));
             }
         }
     }
 
-    fn begin(&mut self, step: &StepId, direction: Direction, number: u32) {
+    fn begin(&mut self, place: &Place, direction: Direction, number: u32) {
         let undo = if direction == Direction::Undo { "undo, " } else { "" };
         let Some(bars) = &self.bars else {
             let more = if number > 1 { format!(" ({undo}attempt {number})") } else { String::new() };
-            return self.line(step, Ink::Cyan, "▸", &format!("started{more}"));
+            return self.line(place, Ink::Cyan, "▸", &format!("started{more}"));
         };
         let bar = bars.add(ProgressBar::new_spinner());
-        let kind = self.kinds.get(step).copied().unwrap_or("");
-        bar.set_prefix(format!("{:<width$}  {kind:<9}", step.as_str(), width = self.width));
+        bar.set_prefix(self.name(place));
         if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix} {elapsed} {wide_msg}") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));
-        self.live.insert(step.clone(), bar);
+        self.live.insert(place.clone(), bar);
     }
 
-    fn progress(&mut self, step: &StepId, done: u64, total: Option<u64>, unit: &str, text: &str) {
-        let Some(bar) = self.live.get(step) else { return };
+    fn progress(&mut self, place: &Place, done: u64, total: Option<u64>, unit: &str, text: &str) {
+        let Some(bar) = self.live.get(place) else { return };
         if unit == "bytes" {
             let known = total.is_some_and(|total| total > 0);
             let template = if known {
@@ -200,8 +220,8 @@ impl View {
         }
     }
 
-    fn clear(&mut self, step: &StepId) {
-        if let Some(bar) = self.live.remove(step) {
+    fn clear(&mut self, place: &Place) {
+        if let Some(bar) = self.live.remove(place) {
             bar.finish_and_clear();
         }
     }
@@ -211,6 +231,33 @@ impl View {
             bar.finish_and_clear();
         }
     }
+}
+
+/// What an event says of a step: the step, a mark, and words; nothing of those that are shown in other ways.
+fn told(at: u64, kind: &EventKind) -> Option<(&StepId, Ink, &'static str, String)> {
+    Some(match kind {
+        EventKind::Probed { step, answer, .. } => {
+            let text = match answer {
+                ProbeAnswer::Happened { .. } => "was in doubt; the plugin says that it happened: done".to_owned(),
+                ProbeAnswer::DidNotHappen => "was in doubt; the plugin says that it did not happen".to_owned(),
+                ProbeAnswer::CannotTell { reason } => format!("is in doubt; the plugin cannot tell: {reason}"),
+            };
+            (step, Ink::Yellow, "?", text)
+        }
+        EventKind::ApprovalRequested { step, .. } => (step, Ink::Yellow, "?", "asks for approval".to_owned()),
+        EventKind::Approved { step, said, .. } => (step, Ink::Green, "✓", format!("{} said yes", said.by)),
+        EventKind::Denied { step, said } => (step, Ink::Red, "✗", format!("{} said no", said.by)),
+        EventKind::ApprovalExpired { step } => (step, Ink::Red, "✗", "nobody answered in time".to_owned()),
+        EventKind::WaitStarted { step, until } => {
+            (step, Ink::Cyan, "▸", format!("waits for {}", duration(until.saturating_sub(at))))
+        }
+        EventKind::StepNotNeeded { step, because } => (step, Ink::Dim, "·", format!("not needed: {because}")),
+        EventKind::ConditionUnclear { step, failure } => (step, Ink::Red, "✗", failure.message.clone()),
+        EventKind::StepMarkedDone { step, said, .. } => {
+            (step, Ink::Green, "✓", format!("marked as done by {}", said.by))
+        }
+        _ => return None,
+    })
 }
 
 /// What a step moved, where its outputs say it: `, 256 MiB at 110 MiB/s`.

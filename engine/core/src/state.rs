@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::event::{HeldLock, RunResult, Said};
+use crate::event::{EvidenceFile, HeldLock, RunResult, Said};
 use crate::ids::{Digest, RunId, StepId};
 use crate::outcome::Failure;
 use crate::plan::{Mode, Plan, Step};
@@ -156,6 +156,15 @@ impl Phase {
     }
 }
 
+/// That a person saw to a step, and what shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ByHand {
+    /// Who and why.
+    pub said: Said,
+    /// Files that show it.
+    pub evidence: Vec<EvidenceFile>,
+}
+
 /// All that is known of one step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StepState {
@@ -177,6 +186,8 @@ pub struct StepState {
     pub finished_at: Option<u64>,
     /// Whether its effect may be there: done or unknown. Decides whether it is undone.
     pub may_have_happened: bool,
+    /// Who marked it as done, or as undone, if a person did.
+    pub by_hand: Option<Box<ByHand>>,
 }
 
 impl StepState {
@@ -191,6 +202,7 @@ impl StepState {
             started_at: None,
             finished_at: None,
             may_have_happened: false,
+            by_hand: None,
         }
     }
 

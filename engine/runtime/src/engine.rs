@@ -258,6 +258,16 @@ impl RunHandle {
         rest.unwrap_or_else(|| Rest::Stopped(actor_gone(&self.run)))
     }
 
+    /// Where the run rests now; `None` while it goes on.
+    pub(crate) fn resting(&self) -> Option<Rest> {
+        self.rest.borrow().clone()
+    }
+
+    /// Waits until another rest is told, or none. False when its actor has ended, and nothing will change any more.
+    pub(crate) async fn changed(&mut self) -> bool {
+        self.rest.changed().await.is_ok()
+    }
+
     /// Speaks a verb. When this returns, it is durable.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ mod locks;
 mod notice;
 mod places;
 mod rooms;
+mod together;
 
 pub use engine::{Engine, EngineParts, Loaded, RunHandle};
 pub use notice::{Notice, Rest, Verb};
+pub use together::all_at_rest;

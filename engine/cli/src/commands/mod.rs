@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod explain;
 pub mod fmt;
+pub mod needs;
 pub mod plan;
 pub mod plugin;
 pub mod repair;

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use lifeboat_core::Error;
 use lifeboat_core::event::Said;
+use lifeboat_core::ids::RunId;
 use lifeboat_core::plan::Plan;
 use lifeboat_core::state::RunState;
 use lifeboat_runtime::{Engine, Rest, RunHandle};
@@ -57,30 +58,39 @@ fn agreed(world: &World, plan: &Plan, graph: &lifeboat_core::graph::PlanGraph) -
 /// # Errors
 /// What made its actor stop.
 pub async fn to_rest(world: &World, mut handle: RunHandle, live: Live) -> Result<Exit, Error> {
-    let run = handle.run().clone();
     let rest = tokio::select! {
         rest = handle.rest() => rest,
-        _ = tokio::signal::ctrl_c() => {
-            live.finish().await;
-            world.screen.say(&format!("\nstopped; go on with: {} resume {run}", world.me()));
-            // What is under way is in doubt from here on, and is probed by the resume. Nothing waits for a clean end.
-            std::process::exit(130);
-        }
+        _ = tokio::signal::ctrl_c() => stopped(world, live, handle.run().as_str()).await,
     };
     live.finish().await;
-    let exit = match rest {
-        Rest::Stopped(error) => return Err(error.with("run", &run)),
-        Rest::Ended(state) => ended(world, &state)?,
+    tell(world, handle.run(), rest)
+}
+
+/// Leaves everything as it is. What is under way is in doubt from here on, and is probed by the resume; nothing waits for a
+/// clean end.
+pub async fn stopped(world: &World, live: Live, run: &str) -> ! {
+    live.finish().await;
+    world.screen.say(format!("\nstopped; go on with: {} resume {run}", world.me()).trim_end());
+    std::process::exit(130);
+}
+
+/// Says where a run rests.
+///
+/// # Errors
+/// What made its actor stop.
+pub fn tell(world: &World, run: &RunId, rest: Rest) -> Result<Exit, Error> {
+    match rest {
+        Rest::Stopped(error) => Err(error.with("run", run)),
+        Rest::Ended(state) => ended(world, &state),
         Rest::Person(state) => {
             if world.screen.json {
                 put_json(&report::Report::of(&state))?;
             } else {
                 put(&show::text(world, &state));
             }
-            Exit::Waits
+            Ok(Exit::Waits)
         }
-    };
-    Ok(exit)
+    }
 }
 
 fn ended(world: &World, state: &RunState) -> Result<Exit, Error> {

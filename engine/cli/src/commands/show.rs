@@ -2,11 +2,11 @@
 
 use lifeboat_core::Error;
 use lifeboat_core::event::Event;
-use lifeboat_core::event::RunResult;
 use lifeboat_core::plan::Step;
-use lifeboat_core::state::{Locks, Phase, RunState, StepState};
+use lifeboat_core::state::{ByHand, Phase, RunState, StepState};
 
 use crate::clock::utc;
+use crate::commands::needs::needs;
 use crate::commands::{report, runs};
 use crate::exit::Exit;
 use crate::screen::{Ink, put, put_json};
@@ -71,7 +71,7 @@ pub fn text(world: &World, state: &RunState) -> String {
     for (step, now) in state.steps() {
         text.push_str(&line(world, step, now, width));
     }
-    let needs = needs(world, state);
+    let needs = needs(&world.me(), state);
     if !needs.is_empty() {
         text.push_str(&format!("\n{}\n", screen.out(Ink::Yellow, "what it needs")));
         text.push_str(&needs);
@@ -104,9 +104,10 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
         Phase::Skipped { said } => format!("  by {}: {}", said.by, said.why),
         _ => String::new(),
     };
+    let hand = now.by_hand.as_ref().map_or(String::new(), |hand| by_hand(hand));
     let mark = world.screen.out(ink, mark);
     let line = format!(
-        "  {mark} {:<width$}  {:<9} {:<11} {took:>8}{tries}{why}",
+        "  {mark} {:<width$}  {:<9} {:<11} {took:>8}{tries}{why}{hand}",
         step.id,
         step.kind.as_str(),
         now.phase.as_str()
@@ -114,52 +115,12 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
     format!("{}\n", line.trim_end())
 }
 
-/// What a waiting or stuck run needs, with the commands to type.
-fn needs(world: &World, state: &RunState) -> String {
-    let mut text = String::new();
-    let me = world.me();
-    let run = &state.run;
-    if let Locks::Wanted { held } = &state.locks {
-        for held in held {
-            let (lock, holder) = (&held.lock, &held.holder);
-            text.push_str(&format!(
-                "  it waits for the lock '{lock}', which run {holder} has until it ends\n    {me} show {holder}\n    {me} resume {holder}\n  or, if that run is to give way:\n    {me} cancel {holder} --reason '…'\n    {me} abandon {holder} --reason '…'\n",
-            ));
-        }
-    }
-    if let Some(said) = &state.paused {
-        let why = if said.why.is_empty() { String::new() } else { format!(": {}", said.why) };
-        text.push_str(&format!("  {} paused it{why}\n    {me} unpause {run} --reason '…'\n", said.by));
-    }
-    for (step, now) in state.steps() {
-        let id = &step.id;
-        match &now.phase {
-            _ if state.result.is_some_and(|result| result != RunResult::Failed) => {}
-            Phase::Approval { given, expires_at } => {
-                let asked = step.approval.as_ref();
-                let role = asked.map_or("anybody", |approval| approval.role.as_str());
-                let quorum = asked.map_or(1, |approval| approval.quorum);
-                let until = expires_at.map_or(String::new(), |at| format!(", until {} UTC", utc(at)));
-                text.push_str(&format!(
-                    "  step '{id}' asks for {quorum} yes from {role} ({} so far{until})\n    {me} approve {run} {id} --as NAME --reason '…'\n    {me} deny {run} {id} --as NAME --reason '…'\n",
-                    given.len(),
-                ));
-            }
-            Phase::Asking { .. } => text.push_str(&format!(
-                "  nobody knows whether step '{id}' happened: look, then\n    {me} retry {run} {id} --reason '…'\n  or, if it did happen, or you did it by hand:\n    {me} mark-done {run} {id} --outputs '{{…}}' --reason '…'\n  or go on without it:\n    {me} skip {run} {id} --reason '…'\n",
-            )),
-            Phase::UndoFailed { .. } => text.push_str(&format!(
-                "  the undo of step '{id}' failed: mend it, then\n    {me} retry {run} {id}\n  or undo it by hand, then\n    {me} mark-done {run} {id} --reason '…'\n",
-            )),
-            Phase::Failed { .. } if !state.plan.on_failure.compensate => text.push_str(&format!(
-                "  step '{id}' failed: mend the cause, then\n    {me} retry {run} {id}\n",
-            )),
-            _ => {}
-        }
-    }
-    let at_work = matches!(state.status(), lifeboat_core::state::RunStatus::Running);
-    if at_work {
-        text.push_str(&format!("  if no engine is at work on it any more:\n    {me} resume {run}\n"));
+/// Who saw to a step, and where the files are that show it.
+fn by_hand(hand: &ByHand) -> String {
+    let why = if hand.said.why.is_empty() { String::new() } else { format!(": {}", hand.said.why) };
+    let mut text = format!("\n      by hand, says {}{why}", hand.said.by);
+    for file in &hand.evidence {
+        text.push_str(&format!("\n      evidence {}, {} bytes, {}", file.name, file.bytes, file.digest));
     }
     text
 }

@@ -6,11 +6,11 @@ use lifeboat_core::Error;
 use lifeboat_core::event::Said;
 use lifeboat_core::grants::Operator;
 use lifeboat_core::ids::{Digest, RunId, StepId};
-use lifeboat_runtime::{Engine, Verb};
+use lifeboat_runtime::{Engine, Verb, all_at_rest};
 
 use crate::args::{RunVerb, StepVerb};
 use crate::commands::evidence;
-use crate::commands::run::{go_on, to_rest};
+use crate::commands::run::{go_on, stopped, tell, to_rest};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::world::{World, said};
@@ -112,30 +112,26 @@ pub async fn resume(world: &World, run: Option<&str>) -> Result<Exit, Error> {
         world.screen.say("every run has ended");
         return Ok(Exit::Success);
     }
-    let mut worst = Exit::Success;
-    let mut taken = Vec::new();
+    let live = Live::all(world.screen, &engine);
+    let (mut handles, mut errors) = (Vec::new(), Vec::new());
     for (run, _) in unfinished {
-        let begun = async {
-            let plan = engine.load(&run).await?.state.plan;
-            let live = Live::start(world.screen, &engine, &plan);
-            Ok::<_, Error>((engine.resume(&run).await?, live))
-        };
-        match begun.await {
-            Ok(both) => taken.push(both),
-            Err(error) => {
-                world.screen.error(&error);
-                worst = Exit::RunFailed;
-            }
+        match engine.resume(&run).await {
+            Ok(handle) => handles.push(handle),
+            Err(error) => errors.push(error),
         }
     }
-    for (handle, live) in taken {
-        let exit = match to_rest(world, handle, live).await {
-            Ok(exit) => exit,
-            Err(error) => {
-                world.screen.error(&error);
-                Exit::RunFailed
-            }
-        };
+    let rests = tokio::select! {
+        rests = all_at_rest(&mut handles) => rests,
+        _ = tokio::signal::ctrl_c() => stopped(world, live, "").await,
+    };
+    live.finish().await;
+    let mut worst = if errors.is_empty() { Exit::Success } else { Exit::RunFailed };
+    errors.iter().for_each(|error| world.screen.error(error));
+    for (handle, rest) in handles.iter().zip(rests) {
+        let exit = tell(world, handle.run(), rest).unwrap_or_else(|error| {
+            world.screen.error(&error);
+            Exit::RunFailed
+        });
         // A failed run outweighs a waiting one, which outweighs success.
         worst = match (worst, exit) {
             (Exit::RunFailed, _) | (_, Exit::RunFailed) => Exit::RunFailed,

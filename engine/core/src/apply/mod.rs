@@ -17,7 +17,7 @@ use crate::Error;
 use crate::event::{Event, EventKind, HeldLock, RunResult};
 use crate::ids::{RunId, StepId};
 use crate::plan::{PLAN_FORMAT, Plan};
-use crate::state::{Heading, Locks, Phase, RunState, StepState};
+use crate::state::{ByHand, Heading, Locks, Phase, RunState, StepState};
 use crate::template;
 
 /// The state of a run from its first event.
@@ -156,7 +156,10 @@ pub fn apply(state: &mut RunState, event: &Event) -> Result<(), Error> {
         }
         EventKind::StepRetried { step, .. } => people::retried(state, step, event.at)?,
         EventKind::StepSkipped { step, said } => people::skipped(state, step, said, event.at)?,
-        EventKind::StepMarkedDone { step, outputs, .. } => people::marked_done(state, step, outputs, event.at)?,
+        EventKind::StepMarkedDone { step, outputs, evidence, said } => {
+            let hand = ByHand { said: said.clone(), evidence: evidence.clone() };
+            people::marked_done(state, step, outputs, hand, event.at)?;
+        }
         EventKind::StepNotNeeded { step, because } => {
             state.passes_by(step, event.at, Phase::NotNeeded { because: because.clone() })?;
         }

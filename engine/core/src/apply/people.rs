@@ -8,7 +8,7 @@ use crate::event::Said;
 use crate::ids::StepId;
 use crate::plan::StepKind;
 use crate::ports::Direction;
-use crate::state::{Heading, Phase, RunState};
+use crate::state::{ByHand, Heading, Phase, RunState};
 
 pub(super) fn approved(state: &mut RunState, id: &StepId, said: &Said, at: u64) -> Result<(), Error> {
     state.going_forward("a step is approved")?;
@@ -73,7 +73,13 @@ pub(super) fn skipped(state: &mut RunState, id: &StepId, said: &Said, at: u64) -
     Ok(())
 }
 
-pub(super) fn marked_done(state: &mut RunState, id: &StepId, outputs: &Value, at: u64) -> Result<(), Error> {
+pub(super) fn marked_done(
+    state: &mut RunState,
+    id: &StepId,
+    outputs: &Value,
+    hand: ByHand,
+    at: u64,
+) -> Result<(), Error> {
     let unwinding = matches!(state.heading, Heading::Unwinding { .. });
     if matches!(state.heading, Heading::Cancelling { .. }) {
         return Err(illegal(format!("step '{id}' is marked done while the run is cancelled")));
@@ -97,6 +103,9 @@ pub(super) fn marked_done(state: &mut RunState, id: &StepId, outputs: &Value, at
         state.settle(place, Phase::Undone, at);
     } else {
         state.done(place, outputs.clone(), at);
+    }
+    if let Some(step) = state.steps.get_mut(place) {
+        step.by_hand = Some(Box::new(hand));
     }
     state.open_again();
     Ok(())

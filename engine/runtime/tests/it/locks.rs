@@ -1,14 +1,16 @@
 //! Locks on targets: who waits for whom, who comes next, and what outlives a crash.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use lifeboat_core::event::EventKind;
 use lifeboat_core::ids::StepId;
 use lifeboat_core::outcome::FailureKind;
 use lifeboat_core::plan::Plan;
+use lifeboat_core::ports::Clock;
 use lifeboat_core::state::{Locks, RunState, RunStatus};
-use lifeboat_runtime::{Rest, Verb};
-use lifeboat_testkit::{Act, PlanBuilder, Rig, SimStore, World, said};
+use lifeboat_runtime::{Rest, Verb, all_at_rest};
+use lifeboat_testkit::{Act, PlanBuilder, Rig, SimClock, SimStore, World, said};
 
 fn slow(ms: u64) -> Act {
     Act::Slow(ms, Box::new(Act::Done(None)))
@@ -141,4 +143,56 @@ async fn twenty_runs_on_one_lock_come_in_the_order_of_their_coming() {
     let began: Vec<u64> = names.iter().map(|name| rig.times(&format!("do {name}"))[0]).collect();
     assert_eq!(began, (0..20).map(|number| number * 100).collect::<Vec<u64>>());
     assert_eq!(rig.world.most_at_once(), 1);
+}
+
+fn rests_of(rest: &Rest) -> &str {
+    match rest {
+        Rest::Ended(state) | Rest::Person(state) => state.run.as_str(),
+        Rest::Stopped(error) => panic!("{error}"),
+    }
+}
+
+/// A runtime of its own: what an engine leaves under way ends with it, as with a process.
+fn process<F: Future>(work: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+#[test]
+fn runs_that_are_taken_up_in_any_order_rest_together_only_when_none_is_about_to_go_on() {
+    for turned in [false, true] {
+        let (clock, world, store) = (SimClock::at(1_700_000_000_000), World::new(), Arc::new(SimStore::new()));
+        let rig =
+            |seed: u64| Rig::at(clock.clone(), seed, Arc::clone(&store), Arc::clone(&store) as _, world.clone(), 8);
+        world.acts("a", [slow(5_000)]);
+        let asks = PlanBuilder::new().step("c").lock("db").approve("go", 1, None).after(["c"]).build();
+        let mut runs = process(async {
+            let rig = rig(1);
+            let mut runs = Vec::new();
+            for plan in [on("db", "a"), on("db", "b"), asks] {
+                runs.push(rig.submit(plan).await.run().clone());
+            }
+            rig.drive(rig.clock.sleep_until(rig.clock.now() + 1_000)).await;
+            runs
+        });
+        if turned {
+            runs.reverse();
+        }
+        let mut rests = process(async {
+            let rig = rig(2);
+            let mut handles = Vec::new();
+            for run in &runs {
+                handles.push(rig.drive(rig.engine.resume(run)).await.unwrap());
+            }
+            rig.drive(all_at_rest(&mut handles)).await
+        });
+        if turned {
+            rests.reverse();
+        }
+        let done = |rest: &Rest| matches!(rest, Rest::Ended(state) if state.status() == RunStatus::Succeeded);
+        assert!(done(&rests[0]), "{:?}", rests[0]);
+        // Who was taken up first has the lock first, and the last one keeps it while it asks.
+        let waits = matches!(&rests[1], Rest::Person(state) if holder(state).as_deref() == Some(rests_of(&rests[2])));
+        assert!(if turned { waits } else { done(&rests[1]) }, "turned {turned}: {:?}", rests[1]);
+        assert!(matches!(&rests[2], Rest::Person(state) if Rig::phase(state, "go") == "approval"), "{:?}", rests[2]);
+    }
 }

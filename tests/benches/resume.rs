@@ -1,0 +1,157 @@
+//! Ten thousand runs that a dead engine left: how long until all of them run again.
+//!
+//! Each has 20 steps and was cut off in its third. Running again means: the store is open, the log is read, the attempt in
+//! doubt was asked about, and the next one is under way with its intent in the journal. The bar is 3 seconds.
+//! The limit is what the disk and the decoder take for it alone: every log read and applied once, and one append a run.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use lifeboat_core::event::Said;
+use lifeboat_core::ids::RunId;
+use lifeboat_core::outcome::ProbeAnswer;
+use lifeboat_core::plan::{Plan, Step};
+use lifeboat_core::ports::{Append, Attempt, AttemptSink, BoxFuture, StepExecutor, Store};
+use lifeboat_core::{Error, Outcome};
+use lifeboat_runtime::Engine;
+use lifeboat_store::{EmbeddedStore, Options};
+use lifeboat_tests::bench::{WRITE_BYTES, heading, line, memory_kib, world};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+const RUNS: usize = 10_000;
+const STEPS: usize = 20;
+/// The step that never comes back.
+const CUT_OFF: &str = "s2";
+const BAR_MS: f64 = 3_000.0;
+
+/// Steps that are done at once, until one that never is.
+#[derive(Default)]
+struct Stuck {
+    reached: AtomicUsize,
+    all: Notify,
+}
+
+impl StepExecutor for Stuck {
+    fn execute(&self, attempt: Attempt, _: Arc<dyn AttemptSink>) -> BoxFuture<'_, Outcome> {
+        Box::pin(async move {
+            if attempt.step.as_str() == CUT_OFF {
+                if self.reached.fetch_add(1, Ordering::Relaxed) + 1 == RUNS {
+                    self.all.notify_one();
+                }
+                std::future::pending::<()>().await;
+            }
+            Outcome::Done { outputs: json!({ "note": "ok" }) }
+        })
+    }
+
+    fn check_outputs(&self, _: &Plan, _: &Step, _: &Value) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn probe(&self, _: Attempt, _: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer> {
+        Box::pin(async { ProbeAnswer::DidNotHappen })
+    }
+}
+
+fn main() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let data = folder.path().join("data");
+    let host = world::host(folder.path());
+    let text = world::chain(STEPS, folder.path());
+    let plan = world::compile(&text, &host.catalog());
+    let made = leave(&data, &plan, &text);
+    println!("{RUNS} runs made and brought to their third step in {:.1} s", made.as_secs_f64());
+
+    let alone = limit(&data, folder.path());
+    let whole = again(&data);
+    let memory = memory_kib("VmHWM");
+    std::fs::remove_dir_all(data.join("state")).unwrap();
+    let rebuilt = again(&data);
+    heading(&format!("{RUNS} unfinished runs of {STEPS} steps, taken up again"));
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    line("open, read, probe, begin anew", ms(whole), ms(alone), "ms", "every log read once, one append a run");
+    line("open, read, probe, begin anew", ms(whole), BAR_MS, "ms", "the bar, not to be exceeded");
+    line("the same, the index built anew first", ms(rebuilt), BAR_MS, "ms", "the bar, not to be exceeded");
+    println!("peak memory of making and resuming all of them: {:.0} MiB", memory as f64 / 1024.0);
+}
+
+/// Makes the runs, waits until each is in its third step, and dies.
+fn leave(data: &Path, plan: &Plan, text: &str) -> Duration {
+    let begin = Instant::now();
+    let runtime = world::runtime();
+    runtime.block_on(async {
+        let stuck = Arc::new(Stuck::default());
+        let engine = open(data, stuck.clone());
+        for _ in 0..RUNS {
+            let said = Said { by: "bench".to_owned(), why: String::new() };
+            drop(engine.submit(plan.clone(), text.to_owned(), said).await.unwrap());
+        }
+        stuck.all.notified().await;
+    });
+    // Nothing of a dead process goes on.
+    runtime.shutdown_timeout(Duration::from_secs(60));
+    begin.elapsed()
+}
+
+fn open(data: &Path, executor: Arc<dyn StepExecutor>) -> Engine {
+    let (store, _) = EmbeddedStore::open(data, Options::default()).unwrap();
+    world::engine(Arc::new(store), executor, RUNS)
+}
+
+/// Takes all runs up again, as `lifeboat resume` does.
+fn again(data: &Path) -> Duration {
+    let runtime = world::runtime();
+    let took = runtime.block_on(async {
+        let begin = Instant::now();
+        let stuck = Arc::new(Stuck::default());
+        let engine = open(data, stuck.clone());
+        let unfinished = engine.unfinished().await.unwrap();
+        assert_eq!(unfinished.len(), RUNS);
+        for (run, _) in unfinished {
+            drop(engine.resume(&run).await.unwrap());
+        }
+        stuck.all.notified().await;
+        begin.elapsed()
+    });
+    runtime.shutdown_timeout(Duration::from_secs(60));
+    took
+}
+
+/// Every log read and applied once, and one append a run by as many writers at once, with nothing around it.
+fn limit(data: &Path, folder: &Path) -> Duration {
+    let runtime = world::runtime();
+    let took = runtime.block_on(async {
+        let engine = open(data, Arc::new(Stuck::default()));
+        let unfinished = engine.unfinished().await.unwrap();
+        let begin = Instant::now();
+        for (run, _) in unfinished {
+            drop(engine.load(&run).await.unwrap());
+        }
+        let read = begin.elapsed();
+        let (store, _) = EmbeddedStore::open(&folder.join("appends"), Options::default()).unwrap();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let begin = Instant::now();
+        let mut writers = JoinSet::new();
+        for writer in 0..RUNS as u64 {
+            let store = Arc::clone(&store);
+            writers.spawn(async move {
+                let events = vec![vec![b'e'; WRITE_BYTES]];
+                let summary = b"{}".to_vec();
+                let append = Append { run: RunId::new(1, writer), expected: 0, epoch: 1, events, summary };
+                store.append(append).await.unwrap();
+            });
+        }
+        while let Some(ended) = writers.join_next().await {
+            ended.unwrap();
+        }
+        read + begin.elapsed()
+    });
+    runtime.shutdown_timeout(Duration::from_secs(60));
+    took
+}
