@@ -136,7 +136,11 @@ impl Engine {
     /// `LB0501` no such run; `LB0503` its log is damaged; `LB0701` or `LB0702` a plugin that its plan pins is not there, and
     /// nothing was begun; the store's errors.
     pub async fn resume(&self, run: &RunId) -> Result<RunHandle, Error> {
-        let loaded = self.load(run).await?;
+        self.go_on(self.load(run).await?)
+    }
+
+    /// Gives a run that was read its actor, if all is there that it needs.
+    pub(crate) fn go_on(&self, loaded: Loaded) -> Result<RunHandle, Error> {
         self.ready(&loaded.state).map_err(|error| *error)?;
         Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true, None))
     }

@@ -21,4 +21,4 @@ mod together;
 
 pub use engine::{Engine, EngineParts, Loaded, RunHandle};
 pub use notice::{Notice, Rest, Verb};
-pub use together::all_at_rest;
+pub use together::{all_at_rest, resume_all};

@@ -1,12 +1,37 @@
-//! Several runs watched as one.
+//! Several runs taken up, and watched, as one.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
+use lifeboat_core::Error;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::state::Locks;
 
-use crate::engine::RunHandle;
+use crate::engine::{Engine, RunHandle};
 use crate::notice::Rest;
+
+/// Logs that are read ahead of the run that is taken up next. Reading is most of the work, and is done on all processors.
+const READ_AHEAD: usize = 64;
+
+/// Takes all of these runs up again, in their order: who comes first gets locks and places first. Each has its own result, as
+/// of [`Engine::resume`]; one that cannot be taken up keeps no other one from it.
+pub async fn resume_all(engine: &Engine, runs: Vec<RunId>) -> Vec<Result<RunHandle, Error>> {
+    let mut results = Vec::with_capacity(runs.len());
+    let mut loading = VecDeque::with_capacity(READ_AHEAD);
+    let mut runs = runs.into_iter();
+    loop {
+        while loading.len() < READ_AHEAD
+            && let Some(run) = runs.next()
+        {
+            let engine = engine.clone();
+            loading.push_back(tokio::spawn(async move { engine.load(&run).await }));
+        }
+        let Some(first) = loading.pop_front() else { return results };
+        let loaded = first.await.unwrap_or_else(|cause| {
+            Err(Error::new("LB0503", "reading a run came to a sudden end").with("cause", cause))
+        });
+        results.push(loaded.and_then(|loaded| engine.go_on(loaded)));
+    }
+}
 
 /// Waits until all of these runs rest at once, and gives the rest of each, in their order. A run that waits for a lock of
 /// one that has just ended does not rest: it is about to have the lock.

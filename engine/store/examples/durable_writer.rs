@@ -6,10 +6,17 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use lifeboat_core::RunId;
 use lifeboat_core::ports::{Append, Store, chain};
 use lifeboat_store::{EmbeddedStore, Options};
+
+/// Bytes of events that are written as fast as they can be. The disk of the campaign is small and in memory: what comes after
+/// is written at a walk, so that it is not full before the power goes.
+const FAST_BYTES: u64 = 12 * 1024 * 1024;
+const WALK: Duration = Duration::from_millis(50);
 
 type Any = Box<dyn std::error::Error + Send + Sync>;
 
@@ -45,9 +52,10 @@ fn document(writer: u64, version: u64) -> Vec<u8> {
 
 async fn write(folder: &Path, writers: u64) -> Result<(), Any> {
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(folder, options())?.0);
+    let written = Arc::new(AtomicU64::new(0));
     let mut all = Vec::new();
     for writer in 0..writers {
-        all.push(tokio::spawn(append_for_ever(Arc::clone(&store), writer)));
+        all.push(tokio::spawn(append_for_ever(Arc::clone(&store), Arc::clone(&written), writer)));
     }
     for writer in all {
         writer.await??;
@@ -55,12 +63,16 @@ async fn write(folder: &Path, writers: u64) -> Result<(), Any> {
     Ok(())
 }
 
-async fn append_for_ever(store: Arc<dyn Store>, writer: u64) -> Result<(), Any> {
+async fn append_for_ever(store: Arc<dyn Store>, written: Arc<AtomicU64>, writer: u64) -> Result<(), Any> {
     let (run, key) = (run(writer), format!("document-{writer}"));
     let mut seq = store.head(&run).await?.map_or(0, |head| head.seq);
     let mut version = store.get_document(&key).await?.map_or(0, |document| document.version);
     loop {
         let events: Vec<Vec<u8>> = (1..=1 + seq % 3).map(|next| event(writer, seq + next)).collect();
+        let bytes = events.iter().map(|event| event.len() as u64).sum();
+        if written.fetch_add(bytes, Ordering::Relaxed) > FAST_BYTES {
+            tokio::time::sleep(WALK).await;
+        }
         let append = Append { run: run.clone(), expected: seq, epoch: 1, events, summary: b"{}".to_vec() };
         let head = store.append(append).await?;
         seq = head.seq;

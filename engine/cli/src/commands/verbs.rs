@@ -6,7 +6,7 @@ use lifeboat_core::Error;
 use lifeboat_core::event::Said;
 use lifeboat_core::grants::Operator;
 use lifeboat_core::ids::{Digest, RunId, StepId};
-use lifeboat_runtime::{Engine, Verb, all_at_rest};
+use lifeboat_runtime::{Engine, Verb, all_at_rest, resume_all};
 
 use crate::args::{RunVerb, StepVerb};
 use crate::commands::evidence;
@@ -112,10 +112,18 @@ pub async fn resume(world: &World, run: Option<&str>) -> Result<Exit, Error> {
         world.screen.say("every run has ended");
         return Ok(Exit::Success);
     }
+    if let [(only, _)] = unfinished.as_slice() {
+        // What is wrong with one run is told as it is with many.
+        let gone_on = async { go_on(world, &engine, &engine.load(only).await?.state).await };
+        return Ok(gone_on.await.unwrap_or_else(|error| {
+            world.screen.error(&error);
+            Exit::RunFailed
+        }));
+    }
     let live = Live::all(world.screen, &engine);
     let (mut handles, mut errors) = (Vec::new(), Vec::new());
-    for (run, _) in unfinished {
-        match engine.resume(&run).await {
+    for taken in resume_all(&engine, unfinished.into_iter().map(|(run, _)| run).collect()).await {
+        match taken {
             Ok(handle) => handles.push(handle),
             Err(error) => errors.push(error),
         }

@@ -170,6 +170,7 @@ fn every_event_is_stored_as_it_always_was() {
     assert_eq!(GOLDEN.lines().count(), events.len());
     for (line, event) in GOLDEN.lines().zip(&events) {
         assert_eq!(&Event::decode(line.as_bytes()).unwrap(), event, "read back");
+        assert_eq!(&serde_json::from_str::<Event>(line).unwrap(), event, "as its type says");
     }
 }
 

@@ -9,7 +9,7 @@ use lifeboat_core::outcome::FailureKind;
 use lifeboat_core::plan::Plan;
 use lifeboat_core::ports::Clock;
 use lifeboat_core::state::{Locks, RunState, RunStatus};
-use lifeboat_runtime::{Rest, Verb, all_at_rest};
+use lifeboat_runtime::{Rest, RunHandle, Verb, all_at_rest, resume_all};
 use lifeboat_testkit::{Act, PlanBuilder, Rig, SimClock, SimStore, World, said};
 
 fn slow(ms: u64) -> Act {
@@ -179,10 +179,8 @@ fn runs_that_are_taken_up_in_any_order_rest_together_only_when_none_is_about_to_
         }
         let mut rests = process(async {
             let rig = rig(2);
-            let mut handles = Vec::new();
-            for run in &runs {
-                handles.push(rig.drive(rig.engine.resume(run)).await.unwrap());
-            }
+            let taken = rig.drive(resume_all(&rig.engine, runs.clone())).await;
+            let mut handles: Vec<RunHandle> = taken.into_iter().map(Result::unwrap).collect();
             rig.drive(all_at_rest(&mut handles)).await
         });
         if turned {
