@@ -25,7 +25,9 @@ fn main() {
         ["damaged", dir] => damaged(Path::new(dir)),
         ["format", dir] => {
             assert!(!Path::new(dir).exists(), "{dir} is there already, and is never written anew");
-            support::make(Path::new(dir), &support::runs(), 1 << 20);
+            let (later, documents) = support::later_runs();
+            let runs: Vec<_> = support::runs().into_iter().chain(later).collect();
+            support::make(Path::new(dir), &runs, &documents, 1 << 20);
         }
         _ => panic!("damaged DIR, or format DIR"),
     }
@@ -219,7 +221,7 @@ fn damaged(dir: &Path) {
             std::fs::remove_dir_all(&store).unwrap();
         }
         let runs = support::runs();
-        support::make(&store, &runs, 4096);
+        support::make(&store, &runs, &[], 4096);
         damage(&Sample { dir: &store, runs });
         println!("{name}");
     }

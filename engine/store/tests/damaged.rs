@@ -229,7 +229,7 @@ fn a_repair_is_refused_while_an_engine_is_at_work_without_room_or_without_need()
 fn a_run_that_the_index_knows_to_be_longer_is_named_and_cut() {
     let dir = tempfile::tempdir().unwrap();
     let runs = support::runs();
-    support::make(dir.path(), &runs, 1 << 20);
+    support::make(dir.path(), &runs, &[], 1 << 20);
     drop(EmbeddedStore::open(dir.path(), options(1 << 20)).unwrap());
     // The last record was acknowledged, and the disk lost it; the index has it.
     let path = &support::segments(dir.path())[0];

@@ -132,10 +132,17 @@ fn what_was_unfinished_goes_on_to_its_end() {
                     Some(Verb::Approve { step: step("go"), fingerprint: state.fingerprint.clone(), roles: None })
                 }
                 "in-doubt" => Some(Verb::Skip(step("doubtful"))),
+                "holder" => {
+                    Some(Verb::Approve { step: step("go"), fingerprint: state.fingerprint.clone(), roles: None })
+                }
+                "paused" => Some(Verb::Unpause),
                 _ => None,
             };
             let unfinished = engine.unfinished().await.unwrap();
-            assert_eq!(unfinished.len(), 3, "{unfinished:?}");
+            let names: Vec<&str> = unfinished.iter().map(|(_, summary)| summary.runbook.as_str()).collect();
+            // Stores with locks came later; the run that waits for the lock of another one comes after it.
+            let with_locks = ["waiting", "in-doubt", "killed", "holder", "queued", "paused"];
+            assert!(names == with_locks[..3] || names == with_locks, "{names:?}");
             for (run, summary) in unfinished {
                 let state = engine.load(&run).await.unwrap().state;
                 let mut handle = engine.resume(&run).await.unwrap();

@@ -7,13 +7,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use lifeboat_core::RunId;
-use lifeboat_core::ids::StepId;
+use lifeboat_core::event::EvidenceFile;
+use lifeboat_core::ids::{Digest, StepId};
 use lifeboat_core::outcome::FailureKind;
-use lifeboat_core::plan::{Effect, InDoubt, Plan};
+use lifeboat_core::plan::{Effect, InDoubt, Plan, Test};
 use lifeboat_core::ports::{Append, BoxFuture, Document, Lease, RunHead, Store, StoreError, StoredEvent};
 use lifeboat_runtime::Verb;
 use lifeboat_store::{EmbeddedStore, Options};
-use lifeboat_testkit::{Act, PlanBuilder, Rig, SimStore, Tell, World, said};
+use lifeboat_testkit::{Act, PlanBuilder, Rig, SimClock, SimStore, Tell, World, said};
+use serde_json::json;
 
 /// A store that remembers each append.
 struct Recorder {
@@ -123,6 +125,78 @@ pub fn runs() -> Vec<(&'static str, Vec<Append>)> {
     out
 }
 
+/// Runs with what later issues of format 1 added, and the documents that their locks are: one that holds a lock and asks,
+/// one that waits for that lock, one that is paused, one with a step that was done by hand, one with steps that were not
+/// needed and a fan-out, and one that was abandoned.
+pub fn later_runs() -> (Vec<(&'static str, Vec<Append>)>, Vec<(String, Vec<u8>)>) {
+    let world = World::new();
+    world.acts("broken", [Act::Fail(FailureKind::Permanent)]);
+    let store = Arc::new(SimStore::new());
+    let appends = Arc::new(Mutex::new(Vec::new()));
+    let recorder = Recorder { inner: Arc::clone(&store), appends: Arc::clone(&appends) };
+    // A day after the other ones.
+    let clock = SimClock::at(1_700_086_400_000);
+    let rig = Rig::at(clock, 11, Arc::clone(&store), Arc::new(recorder), world, 64);
+    let asks = |name: &str, first: &str| {
+        let plan = PlanBuilder::new().step(first).lock("fs:/srv/eu").approve("go", 1, None).after([first]);
+        named(name, plan.step("last").after(["go"]))
+    };
+    let spread = PlanBuilder::new()
+        .input("size", json!("small"))
+        .step("large-only")
+        .when("{{inputs.size}}", Test::Is(json!("large")))
+        .step("each/eu")
+        .fan("each", 1)
+        .step("each/us")
+        .fan("each", 1);
+    let plans = [
+        ("holder", asks("holder", "first")),
+        ("queued", named("queued", PlanBuilder::new().step("second").lock("fs:/srv/eu"))),
+        ("paused", named("paused", PlanBuilder::new().approve("go", 1, None).step("last").after(["go"]))),
+        ("by-hand", named("by-hand", PlanBuilder::new().step("broken").step("last").after(["broken"]))),
+        ("spread", named("spread", spread)),
+        ("abandoned", named("abandoned", PlanBuilder::new().approve("go", 1, None))),
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut out = Vec::new();
+    let documents = runtime.block_on(async {
+        for (name, plan) in plans {
+            let mut handle = rig.submit(plan).await;
+            let state = rig.rest(&mut handle).await;
+            let evidence = vec![EvidenceFile {
+                name: "db.log".to_owned(),
+                digest: Digest::of(b"log"),
+                bytes: b"log".len() as u64,
+            }];
+            let verbs = match name {
+                "paused" => vec![
+                    Verb::Pause,
+                    Verb::Approve {
+                        step: step("go"),
+                        fingerprint: state.fingerprint.clone(),
+                        roles: Some(vec!["incident-commander".to_owned()]),
+                    },
+                ],
+                "by-hand" => vec![Verb::MarkDone { step: step("broken"), outputs: json!({ "value": 1 }), evidence }],
+                "abandoned" => vec![Verb::Abandon],
+                _ => Vec::new(),
+            };
+            for verb in verbs {
+                rig.drive(handle.say(verb, said("ann"))).await.unwrap();
+                rig.rest(&mut handle).await;
+            }
+            rig.clock.advance(1_000);
+            out.push((name, std::mem::take(&mut *appends.lock().unwrap())));
+        }
+        let mut documents = Vec::new();
+        for key in ["locks/fence".to_owned(), format!("locks/{}", Digest::of(b"fs:/srv/eu").short())] {
+            documents.push((key.clone(), store.get_document(&key).await.unwrap().unwrap().value));
+        }
+        documents
+    });
+    (out, documents)
+}
+
 /// Whether an event's text has a word in it.
 pub fn has(event: &[u8], word: &str) -> bool {
     String::from_utf8_lossy(event).contains(word)
@@ -144,11 +218,14 @@ pub fn options(segment_bytes: u64) -> Options {
 }
 
 /// Makes a data folder with these runs, most of their appends in turn, a document and a lease. The same bytes each time.
-pub fn make(dir: &Path, runs: &[(&str, Vec<Append>)], segment_bytes: u64) {
+pub fn make(dir: &Path, runs: &[(&str, Vec<Append>)], documents: &[(String, Vec<u8>)], segment_bytes: u64) {
     std::fs::create_dir_all(dir).unwrap();
     std::fs::write(dir.join("FORMAT"), format!("lifeboat-store 1\n{}\n", "5afe".repeat(8))).unwrap();
     let (store, _) = EmbeddedStore::open(dir, options(segment_bytes)).unwrap();
     wait(store.put_document("schedule/nightly", 0, b"{\"last\":1700000000000}".to_vec())).unwrap();
+    for (key, value) in documents {
+        wait(store.put_document(key, 0, value.clone())).unwrap();
+    }
     wait(store.acquire_lease("engine", "host-a", 1_700_000_000_000, 30_000)).unwrap();
     // One run before the others, four in turn, two after them: so that damage hits some and not others.
     let (mut order, turn): (Vec<_>, Vec<_>) =
