@@ -1,5 +1,6 @@
 //! What a run needs that does not go on by itself, with the commands to type.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use lifeboat_core::event::RunResult;
@@ -12,9 +13,13 @@ use crate::clock::utc;
 pub fn needs(me: &str, state: &RunState) -> String {
     let mut page = Page { me, run: state.run.as_str(), text: String::new() };
     if let Locks::Wanted { held } = &state.locks {
+        let mut by_holder: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for held in held {
-            let holder = held.holder.as_str();
-            page.say(&format!("it waits for the lock '{}', which run {holder} has until it ends", held.lock));
+            by_holder.entry(held.holder.as_str()).or_default().push(format!("'{}'", held.lock));
+        }
+        for (holder, locks) in by_holder {
+            let word = if locks.len() == 1 { "lock" } else { "locks" };
+            page.say(&format!("it waits for the {word} {}, which run {holder} has until it ends", locks.join(", ")));
             page.command_on(holder, "show", "");
             page.command_on(holder, "resume", "");
             page.say("or, if that run is to give way:");
