@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lifeboat_core::Error;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::HostOptions;
 
@@ -13,6 +13,10 @@ const PARTS_PER_COMPONENT: u32 = 6;
 const STACK_BYTES: usize = 1024 * 1024;
 /// Stack of one guest and of the host functions it calls.
 const ASYNC_STACK_BYTES: usize = 2 * 1024 * 1024;
+/// What stays mapped of a guest's memory and tables after its call, wiped by the host itself. Else the kernel takes the pages away and gives
+/// them back at each call, and interrupts the other processors for it: that was more than half of what a guest cost.
+const MEMORY_KEPT_BYTES: usize = 512 * 1024;
+const TABLE_KEPT_BYTES: usize = 64 * 1024;
 
 fn config(options: &HostOptions, pooling: bool) -> Config {
     let mut config = Config::new();
@@ -29,6 +33,9 @@ fn config(options: &HostOptions, pooling: bool) -> Config {
         pool.total_tables(parts);
         pool.total_stacks(options.max_instances);
         pool.max_memory_size(options.guest_memory_bytes);
+        pool.linear_memory_keep_resident(MEMORY_KEPT_BYTES);
+        pool.table_keep_resident(TABLE_KEPT_BYTES);
+        pool.pagemap_scan(Enabled::Auto);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     } else {
         config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
