@@ -13,6 +13,7 @@ mod mutants;
 mod people;
 mod report;
 mod sim;
+mod torn;
 mod truth;
 
 use std::future::Future;

@@ -1,5 +1,6 @@
 //! Deterministic simulation: several runs that share locks, in one world, by one engine after the other. Engines die at any
 //! moment, or are overtaken while they still live; stores fail before a write, after it, or for good; time jumps.
+//! One seed in fifty is a run on the real store, whose disk tears writes ([`crate::torn`]).
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ const LIFE_MS: u64 = 8_000;
 /// How often an engine that is not dead may be in the way of the one that takes its run over.
 const TAKE_OVERS_MAX: u32 = 5;
 /// When simulations begin.
-const BEGIN_MS: u64 = 1_700_000_000_000;
+pub const BEGIN_MS: u64 = 1_700_000_000_000;
 
 /// Simulates these seeds.
 pub fn run(seeds: impl Iterator<Item = u64>) -> Result<Report, Found> {
@@ -51,6 +52,9 @@ impl Setting {
 }
 
 fn one(seed: u64, report: &mut Report) -> Result<(), String> {
+    if seed % 50 == 25 {
+        return crate::torn::one(seed, report);
+    }
     if seed % 4 == 3 {
         return overtaken(seed, report);
     }
@@ -196,7 +200,7 @@ fn judge(cases: &[RandomCase], states: &[Arc<RunState>], setting: &Setting, seed
 }
 
 /// The status that the run has when nothing disturbs it.
-async fn alone(case: &RandomCase) -> Result<RunStatus, String> {
+pub async fn alone(case: &RandomCase) -> Result<RunStatus, String> {
     let rig = Rig::with(SimStore::new(), case.world(), 8);
     let mut handle = rig.submit(case.plan.clone()).await;
     Ok(to_end(&rig, &mut handle, &rig.world).await?.status())
