@@ -33,10 +33,13 @@ fn a_step_that_was_done_by_hand_needs_its_outputs_and_keeps_its_evidence() {
     let [marked] = find(&events, "step-marked-done")[..] else { panic!("{events:?}") };
     assert_eq!((marked["why"].as_str(), marked["outputs"]["checked"].as_u64()), (Some("by hand"), Some(1)));
     let digest = marked["evidence"][0]["digest"].as_str().unwrap().replace(':', "-");
-    let kept = bench.path(".lifeboat/evidence").join(digest);
+    let kept = bench.path(".lifeboat/evidence").join(&digest);
     assert_eq!(fs::read_to_string(kept).unwrap(), "looked at it twice\n");
     assert_eq!((attempts(&events, "ready"), attempts(&events, "after")), (1, 1));
     bench.run(&["show", &run]).expect(0).says("proof.log").says("tester");
+    bench.run(&["doctor"]).expect(0);
+    fs::write(bench.path(".lifeboat/evidence").join(&digest), "looked at it once\n").unwrap();
+    bench.run(&["doctor"]).expect(1).says("proof.log").says("is not what was attached");
 }
 
 #[test]
@@ -83,6 +86,11 @@ fn only_who_has_the_role_may_answer_where_roles_are_kept() {
     bench.run(&["run", "-y", &file]).expect(3);
     let run = bench.newest();
     bench.run(&["approve", &run, "go", "--as", "bob"]).expect(2).says("LB0509").says("incident-commander");
+    bench.run(&["deny", &run, "go", "--as", "bob"]).expect(2).says("LB0509").says("ada, grace");
+    bench.run(&["approve", &run, "go", "--as", "ada\u{1b}[2J"]).expect(2).says("LB0902");
+    // The people are a part of the plan that was made: no other operator file changes them.
+    bench.write("lifeboat.kdl", &operator);
+    bench.run(&["approve", &run, "go", "--as", "bob"]).expect(2).says("LB0509").says("ada, grace");
     bench.run(&["approve", &run, "go", "--as", "grace"]).expect(0).says("succeeded");
     let events = bench.events();
     assert_eq!(find(&events, "approved")[0]["role"], "incident-commander");
@@ -95,7 +103,7 @@ fn a_run_that_needs_a_locked_target_says_who_has_it_and_goes_on_when_it_is_free(
     approve "go" role="anyone" after="take"
     restore "bring" snapshot="{{steps.take.snapshot}}" into="back" after="go" { waive "LB0302" reason="a test" }"#;
     let second = r#"snapshot "take" of="live" into="vault"
-    restore "bring" snapshot="{{steps.take.snapshot}}" into="back" { waive "LB0302" reason="a test" }"#;
+    restore "bring" snapshot="{{steps.take.snapshot}}" into="back" overwrite=#true { waive "LB0301" reason="a test"; waive "LB0302" reason="a test" }"#;
     let (first, second) = (bench.runbook("first", first), bench.runbook("second", second));
     bench.run(&["run", "-y", &first]).expect(3);
     let holder = bench.newest();
@@ -127,4 +135,59 @@ fn runs_that_are_resumed_together_pass_their_lock_on() {
     let ran = bench.run(&["resume"]).expect(1).says("nobody answered in time").says("succeeded");
     let both = ran.out + &ran.err;
     assert_eq!(both.matches("started").count(), 2, "each line is shown once: {both}");
+}
+
+#[test]
+fn a_role_that_too_few_have_is_refused_before_anything_starts() {
+    let bench = Bench::new();
+    let operator = fs::read_to_string(bench.path("lifeboat.kdl")).unwrap();
+    bench.write("lifeboat.kdl", &format!("role \"dba\" \"ada\"\n{operator}"));
+    let file = bench.runbook("roles", r#"approve "go" role="incident-commander""#);
+    bench.run(&["run", "-y", &file]).expect(2).says("LB0509").says("which 0 have");
+    let file = bench.runbook("quorum", r#"approve "go" role="dba" quorum=2"#);
+    bench.run(&["plan", &file]).expect(2).says("LB0509").says("which 1 have");
+}
+
+#[test]
+fn a_question_whose_time_is_over_is_not_answered_any_more() {
+    let bench = Bench::new();
+    let file = bench.runbook("late", r#"approve "go" role="anyone" timeout="1s""#);
+    bench.run(&["run", "-y", &file]).expect(3);
+    let run = bench.newest();
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    bench.run(&["approve", &run, "go"]).expect(2).says("is over").says("resume");
+    bench.run(&["resume"]).expect(1).says("nobody answered in time");
+}
+
+#[test]
+fn a_step_whose_outputs_are_needed_is_not_skipped() {
+    let bench = Bench::new();
+    let steps = r#"verify "prove" snapshot="latest" from="vault"
+    restore "bring" snapshot="{{steps.prove.snapshot}}" into="back""#;
+    let file = bench.runbook("needed", steps);
+    bench.run(&["run", "-y", &file]).expect(1);
+    let run = bench.newest();
+    bench.run(&["skip", &run, "prove"]).expect(2).says("step 'bring' uses its output 'snapshot'").says("mark-done");
+}
+
+#[test]
+fn a_restore_replaces_nobodys_files_unless_it_is_told_to() {
+    let bench = Bench::new();
+    let steps = |more: &str| {
+        format!(
+            r#"snapshot "take" of="live" into="vault"
+    restore "bring" snapshot="{{{{steps.take.snapshot}}}}" into="back"{more} {{ waive "LB0302" reason="a test" }}"#
+        )
+    };
+    bench.write("estate/back/newer.txt", "what somebody wrote after the snapshot");
+    let file = bench.runbook("careful", &steps(""));
+    bench.run(&["run", "-y", &file]).expect(1).says("has 1 entries").says("overwrite=#true");
+    assert_eq!(fs::read_dir(bench.path("estate/back")).unwrap().count(), 1);
+    let file = bench.runbook("told", &steps(" overwrite=#true"));
+    bench.run(&["check", &file]).expect(2).says("LB0301");
+    let told =
+        steps(" overwrite=#true").replace("waive \"LB0302\"", "waive \"LB0301\" reason=\"a test\"; waive \"LB0302\"");
+    let file = bench.runbook("told", &told);
+    bench.run(&["plan", &file]).expect(0).says("irreversible");
+    bench.run(&["run", "-y", &file]).expect(0).says("succeeded");
 }

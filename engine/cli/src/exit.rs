@@ -33,7 +33,7 @@ pub fn code_of(error: &Error) -> u8 {
     match family {
         "01" | "02" | "03" | "04" | "09" => 2,
         "05" if error.code.0 != "LB0503" => 2,
-        "06" if error.code.0 == "LB0601" => 2,
+        "06" if matches!(&*error.code.0, "LB0601" | "LB0608") => 2,
         "07" if matches!(&*error.code.0, "LB0701" | "LB0702" | "LB0707" | "LB0710") => 2,
         "08" if matches!(&*error.code.0, "LB0801" | "LB0802" | "LB0804") => 2,
         _ => 4,

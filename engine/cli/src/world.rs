@@ -112,7 +112,12 @@ impl World {
             warn(format!("the state was built anew from {frames} records of the journal: {reason}"));
         }
         if opened.truncated > 0 {
-            warn(format!("{} bytes of an interrupted, unacknowledged write were cut off", opened.truncated));
+            let what = if opened.rebuilt.is_some() {
+                "a write that was interrupted, or damaged since: without the index nobody can tell which"
+            } else {
+                "an interrupted, unacknowledged write"
+            };
+            warn(format!("{} bytes of {what}; they were cut off", opened.truncated));
         }
         for damage in &opened.damage {
             warn(format!("{} at byte {}: {}", damage.segment, damage.offset, damage.reason));
@@ -143,9 +148,19 @@ impl World {
 }
 
 /// Who speaks: the name given, or the login name.
-pub fn said(by: Option<&str>, why: &str) -> Said {
+///
+/// # Errors
+/// `LB0902` for a name or a reason with control characters: on a terminal they could say anything.
+pub fn said(by: Option<&str>, why: &str) -> Result<Said, Error> {
     let login = || std::env::var("LOGNAME").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned());
-    Said { by: by.map_or_else(login, str::to_owned), why: why.to_owned() }
+    let said = Said { by: by.map_or_else(login, str::to_owned), why: why.to_owned() };
+    for (what, text) in [("the name", &said.by), ("the reason", &said.why)] {
+        if text.chars().any(char::is_control) {
+            return Err(Error::new("LB0902", format!("{what} has control characters in it"))
+                .hint("write it in one line of plain text; attach what is longer with --evidence"));
+        }
+    }
+    Ok(said)
 }
 
 /// Where compiled plugins are kept: they are the same for all data folders.

@@ -315,6 +315,10 @@ pub struct Waiver {
 pub struct Approval {
     /// Who may answer.
     pub role: String,
+    /// The people who have the role, as the operator's file said when the plan was made; empty where it keeps no roles: then
+    /// whoever may open the data folder may answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
     /// How many different people have to say yes.
     pub quorum: u32,
     /// How long the question stands; `None`: for ever.

@@ -35,6 +35,9 @@ pub struct KindDescription {
     pub summary: String,
     /// What it does to the world.
     pub effect: Effect,
+    /// Arguments that, when they are `true`, make the effect irreversible.
+    #[serde(default)]
+    pub irreversible_with: Vec<String>,
     /// JSON Schema of the arguments (an object; targets and policies are not arguments).
     pub args: Value,
     /// JSON Schema of the outputs (an object).

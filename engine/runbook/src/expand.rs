@@ -218,6 +218,14 @@ impl Expander<'_> {
                 .help("an item holds no '{{', and ends neither with '{' nor with a backslash");
             return (stand_in(), false);
         }
+        if let Some(twice) =
+            items.iter().enumerate().find_map(|(at, item)| items.get(..at)?.contains(item).then_some(item))
+        {
+            report
+                .error("LB0231", each.span, format!("'{twice}' is in this list twice"))
+                .help("each item is done once; two at the same time would work on the same places");
+            return (stand_in(), false);
+        }
         if items.is_empty() {
             return (stand_in(), !self.checking);
         }

@@ -247,12 +247,18 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Whether two targets are one place: a child runbook has its own name for the vault that its parent uses, too.
+    fn one_place(&self, one: &str, other: &str) -> bool {
+        let (Some(one), Some(other)) = (self.target(one), self.target(other)) else { return false };
+        (&one.plugin.text, &one.settings, &one.secrets) == (&other.plugin.text, &other.settings, &other.secrets)
+    }
+
     /// The vault of a snapshot: written as `from=`, or followed through the references.
     fn vault_role(&self, index: usize, step: &StepDef, roles: &mut BTreeMap<&'static str, Named>, report: &mut Report) {
         let Some(snapshot) = &step.snapshot else { return };
         let traced = self.trace(index);
         match (roles.get("from"), traced) {
-            (Some(from), Some(vault)) if from.text != vault.text => {
+            (Some(from), Some(vault)) if from.text != vault.text && !self.one_place(&from.text, &vault.text) => {
                 report
                     .error("LB0229", from.span, format!("this snapshot is in '{}', not in '{}'", vault.text, from.text))
                     .label(snapshot.span, "this snapshot")
@@ -316,7 +322,8 @@ impl<'a> Resolver<'a> {
             return None;
         };
         resolved.plugin = Some(plugin.text.clone());
-        resolved.effect = kind.effect;
+        let asked = |name: &String| step.args.get(name) == Some(&Value::Bool(true));
+        resolved.effect = if kind.irreversible_with.iter().any(asked) { Effect::Irreversible } else { kind.effect };
         resolved.can_probe = kind.probe;
         resolved.can_compensate = kind.compensate;
         resolved.capabilities.clone_from(&kind.capabilities);

@@ -232,7 +232,7 @@ fn approval(node: &Node, fields: &mut Fields<'_>, report: &mut Report) -> Approv
     }
     let quorum = fields.number("quorum", 1, 100, report).unwrap_or(1);
     let expires_ms = fields.duration("timeout", report).map(|(ms, _)| ms);
-    Approval { role: role.map(|role| role.text).unwrap_or_default(), quorum, expires_ms }
+    Approval { role: role.map(|role| role.text).unwrap_or_default(), people: Vec::new(), quorum, expires_ms }
 }
 
 /// Time-out, heartbeat, retry and in-doubt: of a step, or of the runbook's defaults.

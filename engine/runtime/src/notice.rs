@@ -24,7 +24,12 @@ pub enum Verb {
         roles: Option<Vec<String>>,
     },
     /// No.
-    Deny(StepId),
+    Deny {
+        /// The step.
+        step: StepId,
+        /// The roles that the person has; `None` where no list of roles is kept.
+        roles: Option<Vec<String>>,
+    },
     /// A step was done by hand.
     MarkDone {
         /// The step.

@@ -34,7 +34,10 @@ pub(crate) fn locked(dir: &Path, pid: Option<u32>) -> Error {
     let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
     Error::new("LB0601", format!("the data folder is in use by {who}"))
         .with("path", dir.display())
-        .hint("wait until it has ended, stop it, or name another folder with --data; reading runs works meanwhile")
+        .hint(
+            "stop it with Ctrl-C and type this again: nothing is lost, and 'lifeboat resume' goes on; 'runs', 'show' and 'events' \
+             work meanwhile",
+        )
 }
 
 /// The folder was written by a version that this one does not know.

@@ -129,14 +129,18 @@ fn settled(gap: &Gap) -> Finding {
 
 fn torn(folder: &Folder, replay: &Replay) -> Finding {
     let last = segment::list(&folder.journal()).unwrap_or_default().last().copied();
+    let means = if folder.state().join("db").exists() {
+        "nobody was told that they are stored, so nothing is lost; an engine that is at work may be writing them"
+    } else {
+        "most likely nobody was told that they are stored, and nothing is lost; but without the index nobody can tell them from a last \
+         record that was damaged later: look at what the newest runs did last"
+    };
     Finding {
         kind: "torn-tail",
         segment: last.map(segment::name),
         offset: Some(replay.end),
         what: format!("{} bytes of a write that was interrupted", replay.torn),
-        means:
-            "nobody was told that they are stored, so nothing is lost; an engine that is at work may be writing them"
-                .to_owned(),
+        means: means.to_owned(),
         remedy: "nothing: the next start cuts them off, and so does 'lifeboat doctor --repair'".to_owned(),
         ..Finding::default()
     }

@@ -95,7 +95,8 @@ impl PlanBuilder {
     #[must_use]
     pub fn approve(self, id: &str, quorum: u32, expires_ms: Option<u64>) -> Self {
         let mut plan = self.push(id, StepKind::Approve, Effect::Read);
-        plan.last().approval = Some(Approval { role: "incident-commander".to_owned(), quorum, expires_ms });
+        plan.last().approval =
+            Some(Approval { role: "incident-commander".to_owned(), people: Vec::new(), quorum, expires_ms });
         plan
     }
 

@@ -13,6 +13,9 @@ use crate::{Settings, finding};
 pub struct Args {
     /// A snapshot's id, a unique beginning of one, or `latest`.
     snapshot: String,
+    /// Whether files that are there already are replaced by those of the snapshot. Without it, the folder has to be empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    overwrite: Option<bool>,
 }
 
 /// What later steps may refer to.
@@ -39,6 +42,7 @@ impl Step for Restore {
     const SUMMARY: &'static str = "Restores a snapshot into a folder";
     const CAPABILITIES: &'static [Capability] = &[Capability::Dir, Capability::Vault];
     const PROBES: bool = true;
+    const IRREVERSIBLE_WITH: &'static [&'static str] = &["overwrite"];
 
     fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
         let vault = ctx.vault("from", false)?;
@@ -48,6 +52,9 @@ impl Step for Restore {
             Some(id) => id,
             None => {
                 let id = vault.find(&args.snapshot)?.id;
+                if args.overwrite != Some(true) {
+                    must_be_empty(ctx, &into)?;
+                }
                 host::checkpoint(&id)?;
                 id
             }
@@ -67,8 +74,12 @@ impl Step for Restore {
         let root = ctx.settings("into")?.root;
         match ctx.dir("into").and_then(|dir| dir.list(".")) {
             Ok(entries) if entries.is_empty() => findings.push(good(format!("{root} is there, and empty"))),
-            Ok(entries) => findings.push(good(format!(
+            Ok(entries) if args.overwrite == Some(true) => findings.push(good(format!(
                 "{root} is there, with {} entries: files of the snapshot's names are replaced",
+                entries.len()
+            ))),
+            Ok(entries) => findings.push(bad(format!(
+                "{root} has {} entries; a restore without overwrite=#true needs an empty folder",
                 entries.len()
             ))),
             Err(error) => findings.push(finding::<()>(&format!("{root} can be reached"), Err(error))),
@@ -79,4 +90,16 @@ impl Step for Restore {
     fn probe(_: &Context<Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
         Ok(Probe::DidNotHappen)
     }
+}
+
+/// What is in the way of a restore is somebody's data. A restore that was cut off goes on from its checkpoint, and does not come here.
+fn must_be_empty(ctx: &Context<Settings>, into: &Directory) -> Result<(), Error> {
+    let there = into.list(".")?.len();
+    if there == 0 {
+        return Ok(());
+    }
+    let root = ctx.settings("into")?.root;
+    Err(Error::permanent(format!("{root} has {there} entries, and a restore would replace what it finds there")).hint(
+        "restore into an empty folder, or move away what is there; overwrite=#true replaces files of the same names",
+    ))
 }

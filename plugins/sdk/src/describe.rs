@@ -22,6 +22,7 @@ pub(crate) struct KindDescription {
     pub(crate) kind: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) effect: &'static str,
+    pub(crate) irreversible_with: &'static [&'static str],
     pub(crate) args: Value,
     pub(crate) outputs: Value,
     pub(crate) capabilities: Vec<&'static str>,

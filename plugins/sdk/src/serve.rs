@@ -56,6 +56,7 @@ fn describe<T: Step>() -> KindDescription {
         kind: T::KIND.as_str(),
         summary: T::SUMMARY,
         effect: T::EFFECT.as_str(),
+        irreversible_with: T::IRREVERSIBLE_WITH,
         args: schema_of::<T::Args>(),
         outputs: schema_of::<T::Outputs>(),
         capabilities: T::CAPABILITIES.iter().map(|capability| capability.as_str()).collect(),

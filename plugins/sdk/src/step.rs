@@ -122,6 +122,8 @@ pub trait Step {
     const KIND: Kind;
     /// What it does to the world.
     const EFFECT: Effect;
+    /// Arguments that, when they are `true`, make the effect irreversible: the plan says so.
+    const IRREVERSIBLE_WITH: &'static [&'static str] = &[];
     /// One line for a list.
     const SUMMARY: &'static str;
     /// What it needs of the host. What is not declared is refused.

@@ -1,10 +1,13 @@
 //! `doctor`: looks for what is wrong, changes nothing.
 
-use lifeboat_core::Error;
+use lifeboat_core::plan::Step;
+use lifeboat_core::state::{ByHand, RunState};
+use lifeboat_core::{Digest, Error};
 use lifeboat_host::Host;
 use lifeboat_store::Finding;
 use serde::Serialize;
 
+use crate::commands::evidence;
 use crate::exit::Exit;
 use crate::screen::{Ink, put, put_json};
 use crate::world::World;
@@ -101,7 +104,11 @@ fn data(world: &World, host: Option<&Host>, rows: &mut Vec<Row>) {
     );
     rows.push(Row::new(true, text));
     rows.extend(found.findings.iter().map(Row::of));
-    let (Some(host), Ok(journal)) = (host, lifeboat_store::read_only(&world.data)) else { return };
+    let Ok(journal) = lifeboat_store::read_only(&world.data) else { return };
+    rows.extend(
+        journal.known().iter().filter_map(|run| journal.state(run).ok()).flat_map(|state| evidence(world, &state)),
+    );
+    let Some(host) = host else { return };
     let executor = host.executor();
     for state in journal.known().iter().filter_map(|run| journal.state(run).ok()) {
         if state.result.is_some() {
@@ -125,4 +132,29 @@ fn missing(run: &lifeboat_core::ids::RunId, error: &Error) -> Row {
         remedy: error.hint.clone().unwrap_or_else(|| "bring the plugin back, then resume the run".to_owned()),
         ..Finding::default()
     })
+}
+
+/// The files that people attached to a run, where they are not what was attached.
+fn evidence(world: &World, state: &RunState) -> Vec<Row> {
+    let files = state.steps().filter_map(|(step, now)| Some((step, now.by_hand.as_ref()?)));
+    let wrong = |(step, hand): (&Step, &Box<ByHand>)| {
+        let rows = hand.evidence.iter().filter_map(|file| {
+            let path = evidence::path(&world.data, &file.digest);
+            let what = match std::fs::read(&path) {
+                Ok(bytes) if Digest::of(&bytes) == file.digest => return None,
+                Ok(_) => "is not what was attached any more".to_owned(),
+                Err(cause) => format!("cannot be read: {cause}"),
+            };
+            let (run, step) = (&state.run, &step.id);
+            let text = format!(
+                "run {run}, step '{step}': the evidence '{}' {what}\n      means nobody can show by it that the step was done by hand; \
+                 the run goes on\n      do    bring {} back from a copy of the data folder",
+                file.name,
+                path.display()
+            );
+            Some(Row::new(false, text))
+        });
+        rows.collect::<Vec<_>>()
+    };
+    files.flat_map(wrong).collect()
 }

@@ -2,11 +2,19 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lifeboat_core::event::EvidenceFile;
 use lifeboat_core::{Digest, Error, limits};
 use serde_json::Value;
+
+/// The folder in the data folder.
+const FOLDER: &str = "evidence";
+
+/// Where a file with that digest is kept.
+pub fn path(data: &Path, digest: &Digest) -> PathBuf {
+    data.join(FOLDER).join(digest.0.replace(':', "-"))
+}
 
 /// The outputs that a person gives: JSON, or `@FILE` with JSON in it.
 ///
@@ -47,8 +55,8 @@ pub fn keep(data: &Path, path: &Path) -> Result<EvidenceFile, Error> {
             .hint("attach what shows that the step is done: a log, a screenshot, a checksum list"));
     }
     let digest = Digest::of(&bytes);
-    let folder = data.join("evidence");
-    let kept = folder.join(digest.0.replace(':', "-"));
+    let folder = data.join(FOLDER);
+    let kept = self::path(data, &digest);
     store(&folder, &kept, &bytes).map_err(|cause| failed(&kept, "written", cause))?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     Ok(EvidenceFile { name, digest, bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })

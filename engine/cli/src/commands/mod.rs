@@ -38,11 +38,11 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Explain { code } => explain::explain(&code),
         Command::Plan { runbook, format } => plan::plan(world, &runbook, format),
         Command::Run { runbook, yes, said: speaker } => {
-            let said = said(speaker.by.as_deref(), &speaker.reason);
+            let said = said(speaker.by.as_deref(), &speaker.reason)?;
             block(run::run(world, &runbook, yes, said))
         }
         Command::Drill { runbook, inputs, said: speaker } => {
-            let said = said(speaker.by.as_deref(), &speaker.reason);
+            let said = said(speaker.by.as_deref(), &speaker.reason)?;
             let args = crate::args::RunbookArgs { runbook, mode: Mode::Drill.as_str().to_owned(), inputs };
             block(run::run(world, &args, true, said))
         }
@@ -52,14 +52,14 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Resume { run } => block(verbs::resume(world, run.as_deref())),
         Command::Retry(verb) => block(verbs::on_step(world, &verb, Verb::Retry)),
         Command::Skip(verb) => block(verbs::on_step(world, &verb, Verb::Skip)),
-        Command::Deny(verb) => block(verbs::on_step(world, &verb, Verb::Deny)),
+        Command::Deny(verb) => block(verbs::deny(world, &verb)),
         Command::Approve { verb, fingerprint } => block(verbs::approve(world, &verb, fingerprint)),
         Command::MarkDone { verb, outputs, evidence } => block(verbs::mark_done(world, &verb, &outputs, &evidence)),
         Command::Pause(verb) => block(verbs::on_run(world, &verb, Verb::Pause)),
         Command::Unpause(verb) => block(verbs::on_run(world, &verb, Verb::Unpause)),
         Command::Abandon(verb) => block(verbs::on_run(world, &verb, Verb::Abandon)),
         Command::Cancel { run, compensate, said: speaker } => {
-            let said = said(speaker.by.as_deref(), &speaker.reason);
+            let said = said(speaker.by.as_deref(), &speaker.reason)?;
             block(verbs::cancel(world, &run, compensate, said))
         }
         Command::Report { run } => report::report(world, &run),

@@ -86,6 +86,10 @@ impl Page<'_> {
                 self.command("retry", id);
                 self.say("or undo it by hand, then");
                 self.command("mark-done", &format!("{id} --reason '…'"));
+                self.say("or leave its effect as it is, and undo the others:");
+                self.command("skip", &format!("{id} --reason '…'"));
+                self.say("or end the run as it is:");
+                self.command("abandon", "--reason '…'");
             }
             // Where what was done is undone after a failure, there is nothing to go on with.
             Phase::Failed { .. } if state.plan.on_failure.compensate => {}

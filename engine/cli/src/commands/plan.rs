@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lifeboat_core::Error;
+use lifeboat_core::grants::Operator;
 use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::plan::{Mode, Plan};
 use lifeboat_core::plugin::Catalog;
@@ -21,8 +22,8 @@ use crate::world::World;
 /// # Errors
 /// Wrong usage, or plugins that cannot be loaded.
 pub fn plan(world: &World, args: &RunbookArgs, format: PlanFormat) -> Result<Exit, Error> {
-    let catalog = world.catalog()?;
-    let Some(compiled) = compile(world, args, &catalog)? else { return Ok(Exit::Refused) };
+    let (host, operator) = world.host()?;
+    let Some(compiled) = compile(world, args, &host.catalog(), &operator)? else { return Ok(Exit::Refused) };
     let (plan, graph) = (&compiled.plan, &compiled.graph);
     let format = if world.screen.json { PlanFormat::Json } else { format };
     let text = match format {
@@ -49,8 +50,14 @@ pub struct Compiled {
 /// Compiles a runbook; `None` when it is refused, with the diagnostics printed.
 ///
 /// # Errors
-/// `LB0902` for an unknown mode or a malformed input; `LB0901` for a file that cannot be read.
-pub fn compile(world: &World, args: &RunbookArgs, catalog: &Catalog) -> Result<Option<Compiled>, Error> {
+/// `LB0902` for an unknown mode or a malformed input; `LB0901` for a file that cannot be read; `LB0509` for a role that
+/// nobody has.
+pub fn compile(
+    world: &World,
+    args: &RunbookArgs,
+    catalog: &Catalog,
+    operator: &Operator,
+) -> Result<Option<Compiled>, Error> {
     let mode = parse_mode(&args.mode)?;
     let mut inputs = BTreeMap::new();
     for pair in &args.inputs {
@@ -61,7 +68,8 @@ pub fn compile(world: &World, args: &RunbookArgs, catalog: &Catalog) -> Result<O
     }
     let source = files::read_source(&args.runbook)?;
     match lifeboat_runbook::compile_with(&source, &files::Disk, catalog, mode, &inputs) {
-        Ok(lifeboat_runbook::Compiled { plan, warnings, text }) => {
+        Ok(lifeboat_runbook::Compiled { mut plan, warnings, text }) => {
+            name_people(&mut plan, operator)?;
             if !world.screen.quiet {
                 print(&world.screen, &warnings);
             }
@@ -77,6 +85,25 @@ pub fn compile(world: &World, args: &RunbookArgs, catalog: &Catalog) -> Result<O
             Ok(None)
         }
     }
+}
+
+/// Writes the people who may answer into the plan, where the operator's file keeps roles: what is shown and approved says who.
+fn name_people(plan: &mut Plan, operator: &Operator) -> Result<(), Error> {
+    if operator.roles.is_empty() {
+        return Ok(());
+    }
+    for step in &mut plan.steps {
+        let Some(approval) = &mut step.approval else { continue };
+        let people = operator.roles.get(&approval.role).cloned().unwrap_or_default();
+        if people.len() < usize::try_from(approval.quorum).unwrap_or(usize::MAX) {
+            let (role, asked, have) = (&approval.role, approval.quorum, people.len());
+            let text = format!("step '{}' asks for {asked} yes from the role '{role}', which {have} have", step.id);
+            return Err(Error::new("LB0509", text)
+                .hint(format!("name them in the operator's file: role \"{role}\" \"NAME\" …")));
+        }
+        approval.people = people;
+    }
+    Ok(())
 }
 
 /// A mode by its name.

@@ -23,7 +23,7 @@ use crate::world::World;
 /// What a person has to be told before or while the run goes on.
 pub async fn run(world: &World, args: &RunbookArgs, yes: bool, said: Said) -> Result<Exit, Error> {
     let (host, operator) = world.host()?;
-    let Some(compiled) = plan::compile(world, args, &host.catalog())? else { return Ok(Exit::Refused) };
+    let Some(compiled) = plan::compile(world, args, &host.catalog(), &operator)? else { return Ok(Exit::Refused) };
     if !yes && !agreed(world, &compiled.plan, &compiled.graph)? {
         world.screen.say("nothing was started");
         return Ok(Exit::Refused);

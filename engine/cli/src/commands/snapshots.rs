@@ -31,7 +31,7 @@ fn told(failure: Failure, vault: &str) -> Error {
 pub async fn snapshots(world: &World, vault: &str, runbook: &Path, mode: &str) -> Result<Exit, Error> {
     let (host, operator) = world.host()?;
     let args = RunbookArgs { runbook: runbook.to_owned(), mode: mode.to_owned(), inputs: Vec::new() };
-    let Some(compiled) = plan::compile(world, &args, &host.catalog())? else { return Ok(Exit::Refused) };
+    let Some(compiled) = plan::compile(world, &args, &host.catalog(), &operator)? else { return Ok(Exit::Refused) };
     let target = compiled.plan.targets.get(vault).ok_or_else(|| {
         let names: Vec<&str> = compiled.plan.targets.keys().map(String::as_str).collect();
         Error::new("LB0902", format!("the runbook has no target '{vault}'"))

@@ -41,13 +41,24 @@ async fn speak_to(world: &World, engine: &Engine, run: &RunId, verb: Verb, said:
     }
 }
 
-/// `retry`, `skip` and `deny`.
+/// `retry` and `skip`.
 ///
 /// # Errors
 /// `LB0501`, `LB0502`, `LB0504`; the store's errors.
 pub async fn on_step(world: &World, args: &StepVerb, verb: fn(StepId) -> Verb) -> Result<Exit, Error> {
-    let said = said(args.said.by.as_deref(), &args.said.reason);
+    let said = said(args.said.by.as_deref(), &args.said.reason)?;
     speak(world, &args.run, verb(StepId(args.step.clone())), said).await
+}
+
+/// `deny`.
+///
+/// # Errors
+/// As [`on_step`]; `LB0509` who does not have the role that is asked.
+pub async fn deny(world: &World, args: &StepVerb) -> Result<Exit, Error> {
+    let said = said(args.said.by.as_deref(), &args.said.reason)?;
+    let (engine, run, operator) = take(world, &args.run).await?;
+    let roles = operator.roles_of(&said.by);
+    speak_to(world, &engine, &run, Verb::Deny { step: StepId(args.step.clone()), roles }, said).await
 }
 
 /// `approve`.
@@ -55,7 +66,7 @@ pub async fn on_step(world: &World, args: &StepVerb, verb: fn(StepId) -> Verb) -
 /// # Errors
 /// As [`on_step`]; `LB0506` when the fingerprint is not that of the run.
 pub async fn approve(world: &World, args: &StepVerb, fingerprint: Option<String>) -> Result<Exit, Error> {
-    let said = said(args.said.by.as_deref(), &args.said.reason);
+    let said = said(args.said.by.as_deref(), &args.said.reason)?;
     let (engine, run, operator) = take(world, &args.run).await?;
     let roles = operator.roles_of(&said.by);
     let seen = match fingerprint {
@@ -71,7 +82,7 @@ pub async fn approve(world: &World, args: &StepVerb, fingerprint: Option<String>
 /// # Errors
 /// `LB0501`, `LB0502`; the store's errors.
 pub async fn on_run(world: &World, args: &RunVerb, verb: Verb) -> Result<Exit, Error> {
-    speak(world, &args.run, verb, said(args.said.by.as_deref(), &args.said.reason)).await
+    speak(world, &args.run, verb, said(args.said.by.as_deref(), &args.said.reason)?).await
 }
 
 /// `mark-done`. The files are kept before the word is spoken, so that the record never names a file that is not there.
@@ -83,7 +94,7 @@ pub async fn mark_done(world: &World, args: &StepVerb, outputs: &str, files: &[P
     let (engine, run, _) = take(world, &args.run).await?;
     let evidence = files.iter().map(|path| evidence::keep(&world.data, path)).collect::<Result<Vec<_>, _>>()?;
     let verb = Verb::MarkDone { step: StepId(args.step.clone()), outputs, evidence };
-    speak_to(world, &engine, &run, verb, said(args.said.by.as_deref(), &args.said.reason)).await
+    speak_to(world, &engine, &run, verb, said(args.said.by.as_deref(), &args.said.reason)?).await
 }
 
 /// `cancel`.
@@ -104,11 +115,18 @@ pub async fn resume(world: &World, run: Option<&str>) -> Result<Exit, Error> {
         let state = engine.load(&run).await?.state;
         return go_on(world, &engine, &state).await;
     }
-    super::runs::journal(world)?;
+    let quarantined = super::runs::journal(world)?.quarantined().len();
     let (host, operator) = world.host()?;
     let engine = world.engine(&host, &operator)?;
     let unfinished = engine.unfinished().await?;
     if unfinished.is_empty() {
+        if quarantined > 0 {
+            let runs = if quarantined == 1 { "1 run is" } else { &format!("{quarantined} runs are") };
+            world
+                .screen
+                .say(&format!("{runs} in quarantine and cannot go on; 'lifeboat doctor' tells what can be done"));
+            return Ok(Exit::RunFailed);
+        }
         world.screen.say("every run has ended");
         return Ok(Exit::Success);
     }

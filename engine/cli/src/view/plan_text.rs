@@ -150,7 +150,9 @@ impl Page<'_> {
         if let Some(approval) = &step.approval {
             let within = approval.expires_ms.map_or_else(String::new, |ms| format!(" within {}", duration(ms)));
             let quorum = plural(approval.quorum as usize, "person").replace("persons", "people");
-            details.push(format!("asks role {}: {quorum}{within}", approval.role));
+            let people = approval.people.join(", ");
+            let people = if people.is_empty() { people } else { format!(" ({people})") };
+            details.push(format!("asks role {}{people}: {quorum}{within}", approval.role));
         }
         let after: Vec<String> = self.graph.predecessors(&step.id).iter().map(|id| id.as_str().to_owned()).collect();
         if !after.is_empty() {

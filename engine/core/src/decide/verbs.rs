@@ -7,9 +7,10 @@ use crate::event::{EventKind, EvidenceFile, RunResult, Said};
 use crate::ids::{Digest, StepId};
 use crate::plan::{Step, StepKind};
 use crate::state::{Heading, Phase, RunState, StepState};
+use crate::template;
 
 fn not_possible(state: &RunState, id: &StepId, verb: &str, phase: &Phase, hint: &str) -> Error {
-    Error::new("LB0502", format!("step '{id}' cannot be {verb}: it is {}", phase.as_str()))
+    Error::new("LB0502", format!("step '{id}' cannot be {verb}: its state is {}", phase.as_str()))
         .with("run", &state.run)
         .hint(hint)
 }
@@ -52,7 +53,8 @@ pub fn retry(state: &RunState, id: &StepId, said: Said) -> Result<EventKind, Err
 /// A person wants the run to go on without a step.
 ///
 /// # Errors
-/// `LB0504` no such step; `LB0502` when it is under way, complete, or an approval (which is never skipped).
+/// `LB0504` no such step; `LB0502` when it is under way, complete, an approval (which is never skipped), or when a step
+/// that is still to come uses one of its outputs.
 pub fn skip(state: &RunState, id: &StepId, said: Said) -> Result<EventKind, Error> {
     let (step, entry) = find(state, id)?;
     let unwinding = matches!(state.heading, Heading::Unwinding { .. });
@@ -67,6 +69,11 @@ pub fn skip(state: &RunState, id: &StepId, said: Said) -> Result<EventKind, Erro
         | Phase::Pending => state.heading == Heading::Forward && step.kind != StepKind::Approve && !over,
         _ => false,
     };
+    if legal && let (false, Some((later, output))) = (unwinding, needed(state, id)) {
+        let hint =
+            format!("step '{later}' uses its output '{output}': do it by hand, and give its outputs with mark-done");
+        return Err(not_possible(state, id, "skipped", &entry.phase, &hint));
+    }
     if legal {
         Ok(EventKind::StepSkipped { step: id.clone(), said })
     } else {
@@ -77,6 +84,20 @@ pub fn skip(state: &RunState, id: &StepId, said: Said) -> Result<EventKind, Erro
         };
         Err(not_possible(state, id, "skipped", &entry.phase, hint))
     }
+}
+
+/// A step that is still to come and uses an output of this one, and which: without it, it could only fail.
+fn needed(state: &RunState, id: &StepId) -> Option<(StepId, String)> {
+    state.steps().filter(|(_, now)| !now.is_complete()).find_map(|(step, _)| {
+        let texts = step.when.iter().map(|condition| Value::String(condition.value.clone()));
+        let references =
+            texts.chain([step.args.clone()]).filter_map(|text| template::references_in(&text).ok()).flatten();
+        let mut outputs = references.filter_map(|reference| match reference.path.as_slice() {
+            [root, name, output, ..] if root == "steps" && name == id.as_str() => Some(output.clone()),
+            _ => None,
+        });
+        outputs.next().map(|output| (step.id.clone(), output))
+    })
 }
 
 /// A person answers an approval with yes. `roles` are the roles that the person has; `None` where the operator keeps no list
@@ -102,16 +123,7 @@ pub fn approve(
             .with("runs", &state.fingerprint)
             .hint("look at the plan again with 'lifeboat show' and approve that one"));
     }
-    let asked = step.approval.as_ref().map_or("", |approval| approval.role.as_str());
-    let role = roles.and_then(|roles| roles.iter().find(|role| *role == asked).cloned());
-    if roles.is_some() && role.is_none() {
-        return Err(Error::new("LB0509", format!("{} does not have the role '{asked}'", said.by))
-            .with("run", &state.run)
-            .with("step", id)
-            .hint(format!(
-                "somebody with that role has to answer; the operator file names them: role \"{asked}\" \"NAME\""
-            )));
-    }
+    let role = role(state, step, roles, &said)?;
     if given.iter().any(|earlier| earlier.by == said.by) {
         return Err(not_possible(
             state,
@@ -124,13 +136,36 @@ pub fn approve(
     Ok(EventKind::Approved { step: id.clone(), fingerprint: fingerprint.clone(), role, said })
 }
 
+/// The role in which a person may answer; none where nobody keeps a list. The people that the plan was approved with count, whatever
+/// the operator's file says now or somewhere else.
+fn role(state: &RunState, step: &Step, roles: Option<&[String]>, said: &Said) -> Result<Option<String>, Error> {
+    let Some(approval) = &step.approval else { return Ok(None) };
+    let asked = &approval.role;
+    let may = match (approval.people.as_slice(), roles) {
+        ([], None) => return Ok(None),
+        ([], Some(roles)) => roles.contains(asked),
+        (people, _) => people.contains(&said.by),
+    };
+    if may {
+        return Ok(Some(asked.clone()));
+    }
+    let hint = if approval.people.is_empty() {
+        format!("the operator's file names who has it: role \"{asked}\" \"NAME\"")
+    } else {
+        format!("when the run was made, these had it: {}", approval.people.join(", "))
+    };
+    let error = Error::new("LB0509", format!("{} does not have the role '{asked}'", said.by));
+    Err(error.with("run", &state.run).with("step", &step.id).hint(hint))
+}
+
 /// A person answers an approval with no.
 ///
 /// # Errors
-/// `LB0504` no such step; `LB0502` when it asks nobody now.
-pub fn deny(state: &RunState, id: &StepId, said: Said) -> Result<EventKind, Error> {
-    let (_, entry) = find(state, id)?;
+/// `LB0504` no such step; `LB0502` when it asks nobody now; `LB0509` when the person does not have the role that is asked.
+pub fn deny(state: &RunState, id: &StepId, roles: Option<&[String]>, said: Said) -> Result<EventKind, Error> {
+    let (step, entry) = find(state, id)?;
     open_question(state, id, entry, "denied")?;
+    role(state, step, roles, &said)?;
     Ok(EventKind::Denied { step: id.clone(), said })
 }
 

@@ -203,10 +203,10 @@ fn an_approval_counts_people_and_ends_in_time() {
 fn a_denial_says_who_and_why() {
     let mut hand = Hand::new(PlanBuilder::new().approve("go", 1, None).build());
     hand.follow();
-    hand.apply(decide::deny(&hand.state, &id("go"), said("ada")).unwrap());
+    hand.apply(decide::deny(&hand.state, &id("go"), None, said("ada")).unwrap());
     let Phase::Failed { failure } = &hand.state.step(&id("go")).unwrap().1.phase else { panic!("not failed") };
     assert_eq!(failure.message, "ada said no: a test");
-    assert_eq!(code(decide::deny(&hand.state, &id("go"), said("ada"))), "LB0502");
+    assert_eq!(code(decide::deny(&hand.state, &id("go"), None, said("ada"))), "LB0502");
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn a_failure_beside_an_open_question_waits_for_the_answer() {
     let mut hand = Hand::new(plan);
     hand.follow().end("bad", failed(FailureKind::Permanent));
     assert_eq!((hand.state.status(), hand.state.result), (RunStatus::Waiting, None));
-    hand.apply(decide::deny(&hand.state, &id("go"), said("ada")).unwrap());
+    hand.apply(decide::deny(&hand.state, &id("go"), None, said("ada")).unwrap());
     hand.follow();
     assert_eq!(hand.state.status(), RunStatus::Failed);
 }

@@ -20,6 +20,7 @@ fn kind(kind: StepKind, effect: Effect, args: Value, outputs: Value) -> KindDesc
         kind,
         summary: kind.as_str().to_owned(),
         effect,
+        irreversible_with: Vec::new(),
         args,
         outputs,
         capabilities: vec!["dir".to_owned()],

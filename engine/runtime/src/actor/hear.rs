@@ -2,6 +2,7 @@
 
 use lifeboat_core::decide;
 use lifeboat_core::event::{EventKind, Said};
+use lifeboat_core::state::Phase;
 use lifeboat_core::{Error, event::EvidenceFile, ids::StepId};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -52,14 +53,30 @@ impl Actor {
             Verb::Retry(step) => decide::retry(state, &step, said),
             Verb::Skip(step) => decide::skip(state, &step, said),
             Verb::Approve { step, fingerprint, roles } => {
+                self.in_time(&step)?;
                 decide::approve(state, &step, &fingerprint, roles.as_deref(), said)
             }
-            Verb::Deny(step) => decide::deny(state, &step, said),
+            Verb::Deny { step, roles } => {
+                self.in_time(&step)?;
+                decide::deny(state, &step, roles.as_deref(), said)
+            }
             Verb::MarkDone { step, outputs, evidence } => self.marked(&step, outputs, evidence, said),
             Verb::Pause => decide::pause(state, said),
             Verb::Unpause => decide::unpause(state, said),
             Verb::Abandon => decide::abandon(state, said),
             Verb::Cancel { compensate } => decide::cancel(state, compensate, said),
+        }
+    }
+
+    /// A question that ran out while nobody carried the run on is not answered any more.
+    fn in_time(&self, step: &StepId) -> Result<(), Error> {
+        match self.state.step(step).map(|(_, now)| &now.phase) {
+            Some(Phase::Approval { expires_at: Some(at), .. }) if *at <= self.now() => {
+                Err(Error::new("LB0502", format!("the time to answer step '{step}' is over"))
+                    .with("run", &self.state.run)
+                    .hint("'lifeboat resume' goes on without an answer: the step fails"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -177,13 +177,16 @@ async fn outputs_that_could_not_be_read_back_are_refused() {
 }
 
 #[tokio::test]
-async fn a_reference_to_a_skipped_step_fails_the_step_that_needs_it() {
+async fn a_step_whose_output_is_needed_is_not_skipped_and_an_output_that_is_not_there_fails_who_needs_it() {
     let rig = Rig::new();
     rig.world.acts("take", [Act::Fail(FailureKind::Permanent)]);
     let plan = PlanBuilder::new().step("take").step("use").after(["take"]).args(json!({ "id": "{{steps.take.id}}" }));
     let mut handle = rig.submit(plan.build()).await;
     assert_eq!(rig.rest(&mut handle).await.status(), RunStatus::Failed);
-    rig.drive(handle.say(Verb::Skip(StepId::from("take")), said("ada"))).await.unwrap();
+    let refused = rig.drive(handle.say(Verb::Skip(StepId::from("take")), said("ada"))).await.unwrap_err();
+    assert!(refused.code.0 == "LB0502" && refused.hint.unwrap().contains("mark-done"));
+    // Done at the second attempt, but without the output that is used.
+    rig.drive(handle.say(Verb::Retry(StepId::from("take")), said("ada"))).await.unwrap();
     let state = rig.rest(&mut handle).await;
     assert_eq!((state.status(), code(&state, "use").as_str()), (RunStatus::Failed, "LB0507"));
     assert_eq!(rig.world.entry(state.run.as_str(), "use").executed, 0);

@@ -51,7 +51,7 @@ async fn a_denial_and_silence_fail_the_step_and_a_retry_asks_again() {
     let yes = yes_to(plan.fingerprint());
     let mut handle = rig.submit(plan).await;
     assert_eq!(rig.rest(&mut handle).await.status(), RunStatus::Waiting);
-    rig.drive(handle.say(Verb::Deny(id("go")), said("ada"))).await.unwrap();
+    rig.drive(handle.say(Verb::Deny { step: id("go"), roles: None }, said("ada"))).await.unwrap();
     assert_eq!(rig.rest(&mut handle).await.status(), RunStatus::Failed);
     rig.drive(handle.say(Verb::Retry(id("go")), said("ada"))).await.unwrap();
     assert_eq!(rig.rest(&mut handle).await.status(), RunStatus::Waiting, "not the rest before the verb");
@@ -109,7 +109,7 @@ async fn a_cancel_ends_a_run_that_waits_and_takes_the_question_back() {
     assert_eq!((state.status(), rig.elapsed()), (RunStatus::Cancelled, 0));
     assert!(RunHandle::asking(&state).is_empty());
     assert_eq!(refused(&rig, &handle, yes, "ada").await, "LB0502");
-    assert_eq!(refused(&rig, &handle, Verb::Deny(id("go")), "ada").await, "LB0502");
+    assert_eq!(refused(&rig, &handle, Verb::Deny { step: id("go"), roles: None }, "ada").await, "LB0502");
     assert_eq!(rig.rest(&mut handle).await.status(), RunStatus::Cancelled, "a refusal stops nothing");
 }
 
@@ -122,7 +122,7 @@ async fn verbs_on_what_is_not_there_are_refused() {
     assert_eq!(refused(&rig, &handle, Verb::Retry(id("nobody")), "ada").await, "LB0504");
     assert_eq!(refused(&rig, &handle, Verb::Retry(id("a")), "ada").await, "LB0502");
     assert_eq!(refused(&rig, &handle, Verb::Skip(id("a")), "ada").await, "LB0502");
-    assert_eq!(refused(&rig, &handle, Verb::Deny(id("a")), "ada").await, "LB0502");
+    assert_eq!(refused(&rig, &handle, Verb::Deny { step: id("a"), roles: None }, "ada").await, "LB0502");
     let nobody = RunId::new(1, 1);
     assert_eq!(rig.engine.resume(&nobody).await.err().unwrap().code.to_string(), "LB0501");
 }
