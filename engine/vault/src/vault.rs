@@ -51,11 +51,20 @@ impl VaultProvider for RusticVaults {
 /// `LB0801` for a wrong password, `LB0802` when there is no repository, `LB0803` when it is damaged; errors of the
 /// store as they are.
 pub async fn open(store: Arc<dyn ObjectStore>, password: Secret, create: bool) -> Result<Arc<dyn Vault>, Failure> {
+    Ok(Arc::new(open_vault(store, password, create).await?))
+}
+
+/// As [`open`], with its own type.
+pub(crate) async fn open_vault(
+    store: Arc<dyn ObjectStore>,
+    password: Secret,
+    create: bool,
+) -> Result<RusticVault, Failure> {
     let place = Place { store, handle: tokio::runtime::Handle::current() };
     let watch = Watch::silent();
     let inside = (place.clone(), watch.clone());
     let key = blocking(watch, move || unlock(&inside.0, &inside.1, &password, create)).await?;
-    Ok(Arc::new(RusticVault { place, key }))
+    Ok(RusticVault { place, key })
 }
 
 /// Finds the key that the password opens, or makes the repository.
@@ -132,14 +141,14 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// An open vault.
-struct RusticVault {
+pub(crate) struct RusticVault {
     place: Place,
     key: MasterKey,
 }
 
 impl RusticVault {
     /// One operation with a session of its own.
-    async fn with<T: Send + 'static>(
+    pub(crate) async fn with<T: Send + 'static>(
         &self,
         watch: Arc<Watch>,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,
