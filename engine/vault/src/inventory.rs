@@ -123,18 +123,19 @@ impl Inventory {
         self.there.iter().filter(|(id, _)| !known(id)).map(|(id, size)| (*id, *size)).collect()
     }
 
-    /// Where each blob can be read: in the first pack, in this order, that has it. `passes` says whether the blob with a
-    /// number may be read in its pack.
+    /// Where each blob can be read: in the first pack, in this order, that has it. `passes` says whether a pack counts, and
+    /// `reads` whether the blob with a number does.
     pub(crate) fn homes<'a>(
         &'a self,
         order: impl Iterator<Item = usize>,
-        passes: impl Fn(&Pack, u32) -> bool,
+        passes: impl Fn(&Pack) -> bool,
+        reads: impl Fn(&Pack, u32) -> bool,
     ) -> Homes<'a> {
         let mut homes = Homes { packs: &self.packs, data: HashMap::new(), trees: HashMap::new() };
         for index in order {
-            let Some(pack) = self.packs.get(index).filter(|pack| self.wrong(pack).is_none()) else { continue };
+            let Some(pack) = self.packs.get(index).filter(|pack| passes(pack)) else { continue };
             let at = u32::try_from(index).unwrap_or(u32::MAX);
-            for (number, blob) in (0u32..).zip(&pack.blobs).filter(|(number, _)| passes(pack, *number)) {
+            for (number, blob) in (0u32..).zip(&pack.blobs).filter(|(number, _)| reads(pack, *number)) {
                 let map = if blob.kind == Kind::Tree { &mut homes.trees } else { &mut homes.data };
                 map.entry(blob.id).or_insert((at, number));
             }

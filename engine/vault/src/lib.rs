@@ -13,7 +13,7 @@
 //! - **Locks** ([`lock`]): the library has none. While it works, a vault has a shared lock of restic's format, so that
 //!   a stock `restic prune` waits or refuses; while it is pruned or repaired, an exclusive one.
 //! - **Retention and prune** ([`keep`], [`prune`]): the library's rules are not restic's to the letter, and its plan does
-//!   not say which packs it deletes. Here a plan is shown first, and carried out only as it was shown.
+//!   not say which packs it deletes; its repair of snapshots writes changed ones in the place of damaged ones. Here a plan is shown first, and carried out only as it was shown.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
@@ -24,6 +24,7 @@ mod cipher;
 mod copy;
 mod dirs;
 mod error;
+mod exam;
 mod existing;
 mod forget;
 mod format;
@@ -35,6 +36,7 @@ mod node;
 mod packs;
 mod pool;
 mod prune;
+mod repair;
 mod restore;
 mod session;
 mod snapshot;
@@ -45,9 +47,11 @@ mod vault;
 mod walk;
 mod watch;
 
+pub use exam::{DamagedSnapshot, VaultReport};
 pub use forget::ForgetPlan;
 pub use keep::{Fate, Group, GroupBy, KeepRules, Within};
 pub use lock::LockInfo;
 pub use prune::{PackFate, PackRewrite, PrunePlan};
+pub use repair::{RepairPlan, SetAside};
 pub use upkeep::{MAX_UNUSED, Upkeep};
 pub use vault::{RusticVaults, open};

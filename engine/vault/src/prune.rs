@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::blobs::{self, Blob};
 use crate::error::{DAMAGED, fail_hint};
+use crate::exam::root;
 use crate::format::{BlobEntry, Id, Kind, weight};
 use crate::inventory::{Inventory, Pack, Wrong};
 use crate::lock::Lock;
@@ -159,8 +160,9 @@ fn shares(
     inventory: &Inventory,
     snapshots: &[SnapshotFile],
 ) -> Result<(Vec<Share>, Vec<usize>), Failure> {
-    let roots: Vec<Id> = snapshots.iter().filter_map(|snapshot| Id::parse(snapshot.tree.to_hex().as_str())).collect();
-    let anywhere = inventory.homes(0..inventory.packs.len(), |_, _| true);
+    let roots: Vec<Id> = snapshots.iter().filter_map(root).collect();
+    let there = |pack: &Pack| inventory.wrong(pack).is_none();
+    let anywhere = inventory.homes(0..inventory.packs.len(), there, |_, _| true);
     let walked = walk(session, &anywhere, &roots)?;
     drop(anywhere);
     if let Some((_, why)) = walked.broken.first_key_value() {
@@ -175,7 +177,7 @@ fn shares(
     let mut order: Vec<(u64, usize)> =
         inventory.packs.iter().enumerate().map(|(index, pack)| (worth(pack), index)).collect();
     order.sort_by_key(|(worth, index)| (std::cmp::Reverse(*worth), *index));
-    let homes = inventory.homes(order.iter().map(|(_, index)| *index), |_, _| true);
+    let homes = inventory.homes(order.iter().map(|(_, index)| *index), there, |_, _| true);
     let (mut shares, mut idle) = (Vec::new(), Vec::new());
     for (index, pack) in inventory.packs.iter().enumerate() {
         let mut share = Share { pack: index, used: Vec::new(), used_bytes: 0, unused_bytes: 0 };

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use lifeboat_core::Failure;
 use lifeboat_host::ports::{AttemptSink, ObjectStore, Secret};
 
+use crate::exam::{VaultReport, examine};
 use crate::forget::{self, ForgetPlan};
 use crate::inventory::Inventory;
 use crate::keep::KeepRules;
 use crate::lock::{self, Lock, LockInfo};
 use crate::prune::{self, PrunePlan};
+use crate::repair::{self, RepairPlan};
 use crate::vault::{RusticVault, open_vault};
 use crate::watch::Watch;
 
@@ -72,6 +74,46 @@ impl Upkeep {
         sink: Arc<dyn AttemptSink>,
     ) -> Result<PrunePlan, Failure> {
         self.vault.with(Watch::new(sink), move |session| prune::apply(session, max_unused, &fingerprint)).await
+    }
+
+    /// Looks the whole vault over; with `deep`, every byte is read and hashed. Changes nothing.
+    ///
+    /// # Errors
+    /// What the store has against it; damage is no error, but in the report.
+    pub async fn check(&self, deep: bool, sink: Arc<dyn AttemptSink>) -> Result<VaultReport, Failure> {
+        self.vault
+            .with(Watch::new(sink), move |session| {
+                let _lock = Lock::shared(&session.place, &session.cipher, &session.watch, false)?;
+                Ok(examine(session, deep)?.report)
+            })
+            .await
+    }
+
+    /// What a repair would do; with `deep`, every byte is read to find damage. Changes nothing.
+    ///
+    /// # Errors
+    /// What the store has against it.
+    pub async fn repair_plan(&self, deep: bool, sink: Arc<dyn AttemptSink>) -> Result<RepairPlan, Failure> {
+        self.vault
+            .with(Watch::new(sink), move |session| {
+                let _lock = Lock::shared(&session.place, &session.cipher, &session.watch, false)?;
+                Ok(repair::plan(&examine(session, deep)?).shown)
+            })
+            .await
+    }
+
+    /// Mends the vault, if the plan is still the one with that fingerprint. Interrupted at any moment, nothing is lost
+    /// that was not before.
+    ///
+    /// # Errors
+    /// `LB0811` when the plan is another one by now, `LB0805` when somebody works in the vault.
+    pub async fn repair(
+        &self,
+        deep: bool,
+        fingerprint: String,
+        sink: Arc<dyn AttemptSink>,
+    ) -> Result<RepairPlan, Failure> {
+        self.vault.with(Watch::new(sink), move |session| repair::apply(session, deep, &fingerprint)).await
     }
 
     /// The locks of the vault.
