@@ -105,6 +105,27 @@ pub(crate) struct IndexFile {
     pub(crate) packs_to_delete: Vec<PackEntry>,
 }
 
+/// As much of an index file as the names of its packs.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PackNames {
+    pub(crate) packs: Vec<PackName>,
+    #[serde(default)]
+    pub(crate) packs_to_delete: Vec<PackName>,
+}
+
+/// The name of a pack.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PackName {
+    pub(crate) id: Id,
+}
+
+/// The sealed header at the end of a pack.
+pub(crate) fn header_of(pack: &[u8]) -> Option<&[u8]> {
+    let (rest, length) = pack.split_last_chunk::<4>()?;
+    let start = rest.len().checked_sub(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    rest.get(start..)
+}
+
 /// The plain header of a pack with these blobs.
 pub(crate) fn header(blobs: &[BlobEntry]) -> Vec<u8> {
     let mut text = Vec::with_capacity(blobs.len() * ENTRY_PACKED);

@@ -1,7 +1,7 @@
 //! What is in a vault: its snapshots, its index, its packs. Nothing is passed over: what cannot be read is kept as such,
 //! because whoever deletes has to know what was not seen.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use lifeboat_core::{Failure, FailureKind};
@@ -9,7 +9,7 @@ use rustic_core::repofile::{PackId, SnapshotFile, SnapshotId};
 
 use crate::blobs::Blob;
 use crate::error::{DAMAGED, fail};
-use crate::format::{BlobEntry, Id, IndexFile, Kind, PackEntry, pack_size};
+use crate::format::{BlobEntry, Id, IndexFile, Kind, PackEntry, PackNames, pack_size};
 use crate::pool;
 use crate::session::Session;
 
@@ -183,6 +183,17 @@ fn merge(packs: &mut HashMap<Id, PackEntry>, entry: PackEntry) -> bool {
             false
         }
     }
+}
+
+/// The names of all packs of the index, without what is in them.
+pub(crate) fn indexed_packs(session: &Session) -> Result<HashSet<Id>, Failure> {
+    let files = files(session, "index/")?;
+    let mut names = HashSet::new();
+    for (key, read) in read_all(session, &files, |text| serde_json::from_slice::<PackNames>(text).ok())? {
+        let file = read.map_err(|why| fail(DAMAGED, format!("{key} {why}")))?;
+        names.extend(file.packs.iter().chain(&file.packs_to_delete).map(|pack| pack.id));
+    }
+    Ok(names)
 }
 
 /// The files of a folder that are named by an id; whatever else is there is not of the repository.

@@ -38,6 +38,7 @@ mod pool;
 mod prune;
 mod repair;
 mod restore;
+mod resume;
 mod session;
 mod snapshot;
 mod source;

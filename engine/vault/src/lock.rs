@@ -6,7 +6,8 @@
 //! that cannot be written to (a copy on read-only media) can still be read: then the missing lock is logged and nothing
 //! more.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lifeboat_core::{Failure, FailureKind};
@@ -30,6 +31,13 @@ const LOST: Duration = Duration::from_secs(22 * 60 + 30);
 /// Between the writing of an exclusive lock and the second look, so that a lock written meanwhile is listed; restic's
 /// own figure.
 const SETTLE: Duration = Duration::from_millis(200);
+
+/// The locks that this process holds, by their keys.
+static HELD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn held() -> MutexGuard<'static, BTreeSet<String>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What a lock file says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,6 +118,7 @@ impl Lock {
     }
 
     fn hold(place: &Place, cipher: &Cipher, watch: &Arc<Watch>, key: String, exclusive: bool) -> Self {
+        held().insert(key.clone());
         let key = Arc::new(Mutex::new(Some(key)));
         let renewal =
             place.handle.spawn(renew(place.clone(), cipher.clone(), watch.clone(), Arc::clone(&key), exclusive));
@@ -139,6 +148,7 @@ impl Drop for Lock {
         self.renewal.abort();
         let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(key) = key {
+            held().remove(&key);
             // A lock that stays behind is stale once this process is gone, and 'vault unlock' removes it.
             if let Err(failure) = self.place.delete(&key) {
                 tracing::warn!(key, "the lock of the vault could not be removed: {}", failure.message);
@@ -167,10 +177,11 @@ async fn renew(place: Place, cipher: Cipher, watch: Arc<Watch>, key: Arc<Mutex<O
             continue;
         }
         last = Timestamp::now();
+        held().insert(fresh.clone());
         let old = key.lock().unwrap_or_else(PoisonError::into_inner).replace(fresh);
-        if let Some(old) = old
-            && let Err(failure) = place.store.delete(&old).await
-        {
+        let Some(old) = old else { continue };
+        held().remove(&old);
+        if let Err(failure) = place.store.delete(&old).await {
             tracing::warn!(old, "a renewed lock of the vault could not be removed: {}", failure.message);
         }
     }
@@ -263,6 +274,19 @@ fn stale(file: &LockFile) -> Option<String> {
     }
 }
 
+/// The locks of those who may have died in the middle of their work: all but those of this process, and of others of this
+/// machine that are alive. Those that are stale for sure come with their keys.
+pub(crate) fn of_the_dead(place: &Place, cipher: &Cipher) -> Result<(usize, Vec<String>), Failure> {
+    let mut found = all(place, cipher)?;
+    found.retain(|(key, _)| !held().contains(key));
+    // A process that was started anew, in a container for one, may have the number of the one before it.
+    let alive =
+        |file: &LockFile| stale(file).is_none() && file.hostname == host_name() && file.pid != std::process::id();
+    found.retain(|(_, file)| file.as_ref().is_some_and(|file| !alive(file)));
+    let stale = found.iter().filter(|(_, file)| file.as_ref().is_some_and(|file| stale(file).is_some()));
+    Ok((found.len(), stale.map(|(key, _)| key.clone()).collect()))
+}
+
 /// Every lock, for people.
 pub(crate) fn list(session: &Session) -> Result<Vec<LockInfo>, Failure> {
     let told = |(key, file): (String, Option<LockFile>)| {
@@ -298,4 +322,32 @@ pub(crate) fn unlock(session: &Session) -> Result<Vec<LockInfo>, Failure> {
         session.place.delete(&format!("locks/{}", lock.id))?;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_stale_when_it_is_old_or_its_process_is_gone() {
+        let ago =
+            |minutes: i64| Timestamp::from_second(Timestamp::now().as_second() - minutes * 60).unwrap().to_string();
+        let lock = |minutes, host: String, pid| LockFile {
+            time: ago(minutes),
+            exclusive: true,
+            hostname: host,
+            username: String::new(),
+            pid,
+            uid: 0,
+            gid: 0,
+        };
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let elsewhere = || "another.example".to_owned();
+        assert_eq!(stale(&lock(29, elsewhere(), child.id())), None, "who knows the processes of another machine");
+        assert!(stale(&lock(31, elsewhere(), 1)).unwrap().contains("31 minutes"));
+        assert_eq!(stale(&lock(0, host_name(), std::process::id())), None);
+        assert!(stale(&lock(0, host_name(), child.id())).unwrap().contains("no process"));
+        assert_eq!(stale(&LockFile { time: "no time".into(), ..lock(99, elsewhere(), 1) }), None);
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) async fn open_vault(
     password: Secret,
     create: bool,
 ) -> Result<RusticVault, Failure> {
-    let place = Place { store, handle: tokio::runtime::Handle::current() };
+    let place = Place::new(store, tokio::runtime::Handle::current());
     let watch = Watch::silent();
     let inside = (place.clone(), watch.clone());
     let key = blocking(watch, move || unlock(&inside.0, &inside.1, &password, create)).await?;
