@@ -4,6 +4,7 @@
 //! memory, and the library goes on; before an index file or a snapshot is written, all packs have arrived.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat_core::Failure;
@@ -17,6 +18,9 @@ use crate::watch::Watch;
 /// So many bytes of packs may be on their way at once, in one vault, in MiB. A pack has 16 to 40 MiB in most vaults, so
 /// that some go side by side; and it is the greater part of what a snapshot takes in memory.
 const ROOM: u32 = 128;
+
+/// How often it is asked whether a pack on its way is still wanted.
+const ASK: Duration = Duration::from_millis(200);
 
 /// An object store with the means to wait for it from a thread that is not a runtime's worker.
 #[derive(Clone)]
@@ -40,7 +44,17 @@ impl Place {
         watch.go_on()?;
         let (store, watch) = (Arc::clone(&self.store), Arc::clone(watch));
         self.handle.spawn(async move {
-            match store.put(&key, data.clone()).await {
+            // Dropped when the attempt is cancelled: it may wait for its turn on a slow line.
+            let put = async {
+                let mut put = store.put(&key, data.clone());
+                loop {
+                    if let Ok(done) = tokio::time::timeout(ASK, &mut put).await {
+                        return done;
+                    }
+                    watch.go_on()?;
+                }
+            };
+            match put.await {
                 Ok(()) => watch.arrived(id, &data),
                 Err(failure) => watch.note_failure(failure),
             }

@@ -20,7 +20,7 @@ use crate::lock::Lock;
 use crate::session::{Session, explain, repository};
 use crate::snapshot::{Request, info};
 use crate::watch::Watch;
-use crate::{check, copy, restore, snapshot, tree};
+use crate::{check, copy, restore, snapshot, throttle, tree};
 
 /// Vaults in the restic format.
 #[derive(Debug, Default)]
@@ -37,7 +37,8 @@ impl VaultProvider for RusticVaults {
     fn open(&self, target: VaultTarget) -> BoxFuture<'_, Result<Arc<dyn Vault>, Failure>> {
         Box::pin(async move {
             let name = target.name;
-            open(target.store, target.password, target.create).await.map_err(|mut failure| {
+            let store = throttle::slowed(target.store, target.upload_limit);
+            open(store, target.password, target.create).await.map_err(|mut failure| {
                 failure.message = format!("vault '{name}': {}", failure.message);
                 failure
             })

@@ -49,7 +49,7 @@ pub fn place(
     })?;
     let password = OperatorSecrets::new(&operator).get(secret)?;
     let store = host.object_store(target, target.settings.clone(), compiled.plan.mode)?;
-    Ok(Some((store, password)))
+    Ok(Some((lifeboat_vault::slowed(store, target.upload_limit()), password)))
 }
 
 /// Lists the snapshots of a vault that a runbook names.

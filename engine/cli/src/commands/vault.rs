@@ -279,3 +279,6 @@ fn lock_line(screen: &Screen, lock: &LockInfo) -> String {
         None => format!("  {} {id}  {whose}: its process may be alive", screen.out(Ink::Yellow, "kept   ")),
     }
 }
+
+#[cfg(test)]
+mod tests;
