@@ -209,7 +209,7 @@ impl KeepRules {
 
     /// Why each snapshot is kept; they are newest first.
     fn reasons<'s>(&self, members: &[&'s SnapshotFile], now: Timestamp) -> Vec<(&'s SnapshotFile, Vec<String>)> {
-        let mut buckets: [(u32, fn(&Zoned, i64) -> i64, i64, &str); 6] = [
+        let mut buckets: [(u32, Bucket, i64, &str); 6] = [
             (self.last, |_, number| number, -1, "last snapshot"),
             (self.hourly, |time, _| day(time) * 100 + i64::from(time.hour()), -1, "hourly snapshot"),
             (self.daily, |time, _| day(time), -1, "daily snapshot"),
@@ -274,6 +274,9 @@ fn week(time: &Zoned) -> i64 {
     let week = time.date().iso_week_date();
     i64::from(week.year()) * 100 + i64::from(week.week())
 }
+
+/// Which hour, day or so a snapshot belongs to: by its time, or its place in the list.
+type Bucket = fn(&Zoned, i64) -> i64;
 
 /// So long before a time. A day that a month does not have runs over into the next month, as in restic: one month before
 /// 31 March is 3 March.

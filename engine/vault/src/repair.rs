@@ -120,8 +120,8 @@ pub(crate) fn plan(exam: &Exam) -> Work {
         work.aside(format!("snapshots/{}", snapshot.id), &snapshot.why);
     }
     let shown = &work.shown;
-    work.new_index = !(shown.index_add.is_empty() && shown.index_drop.is_empty() && shown.rewrite.is_empty())
-        || !inventory.bad_index.is_empty();
+    let packs_stay = shown.index_add.is_empty() && shown.index_drop.is_empty() && shown.rewrite.is_empty();
+    work.new_index = !(packs_stay && inventory.bad_index.is_empty());
     work.shown.name();
     work
 }

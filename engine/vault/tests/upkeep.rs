@@ -121,7 +121,7 @@ async fn a_damaged_index_file_and_a_damaged_snapshot_are_set_aside() {
     let report = upkeep(&made.repo()).await.check(false, sink()).await.unwrap();
     assert_eq!(report.problems.len(), 2, "{report:?}");
     let (plan, left) = made.repaired(false).await;
-    assert_eq!(left, [made.second.clone()]);
+    assert_eq!(left, std::slice::from_ref(&made.second));
     assert_eq!((plan.set_aside.len(), made.set_aside().len()), (2, 2));
     assert!(made.set_aside().iter().any(|key| key.ends_with(&format!("snapshots/{}", made.first))));
 }
@@ -160,7 +160,7 @@ async fn what_is_left_of_a_damaged_pack_is_saved() {
         assert!(plan.rewrite[0].bytes_kept > 500_000, "{plan:?}");
         assert_eq!(
             std::fs::read(
-                made.repo().join("removed").join(&made.set_aside().iter().find(|key| key.contains("data/")).unwrap())
+                made.repo().join("removed").join(made.set_aside().iter().find(|key| key.contains("data/")).unwrap())
             )
             .unwrap(),
             data

@@ -25,16 +25,14 @@ pub fn told(failure: Failure, vault: &str) -> Error {
     error
 }
 
+/// A store and the password of the vault in it.
+pub type Place = (Arc<dyn ObjectStore>, Secret);
+
 /// The store and the password of a vault that a runbook names; `None` when the runbook is refused.
 ///
 /// # Errors
 /// `LB0902` when the runbook has no such target, or it is no vault; what the operator file has against it.
-pub fn place(
-    world: &World,
-    vault: &str,
-    runbook: &Path,
-    mode: &str,
-) -> Result<Option<(Arc<dyn ObjectStore>, Secret)>, Error> {
+pub fn place(world: &World, vault: &str, runbook: &Path, mode: &str) -> Result<Option<Place>, Error> {
     let (host, operator) = world.host()?;
     let args = RunbookArgs { runbook: runbook.to_owned(), mode: mode.to_owned(), inputs: Vec::new() };
     let Some(compiled) = plan::compile(world, &args, &host.catalog())? else { return Ok(None) };
