@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::args_vault::VaultCommand;
+
 /// Lifeboat runs disaster-recovery runbooks: durable, rehearsed, measured.
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version, propagate_version = true, max_term_width = 100, after_help = FIRST_STEPS)]
@@ -261,6 +263,9 @@ pub enum Command {
         #[arg(long, short, default_value = "failover", value_name = "MODE")]
         mode: String,
     },
+    /// Look after a vault: forget, prune, check, repair, unlock.
+    #[command(subcommand)]
+    Vault(VaultCommand),
     /// Plugins: what there is, and what they can do.
     #[command(subcommand)]
     Plugin(PluginCommand),

@@ -171,6 +171,38 @@ pub struct Target {
     pub lock: Option<String>,
 }
 
+/// The name of the setting that holds how many bytes a second a vault may send to the target. It is the engine's: plugins
+/// are not shown it.
+pub const UPLOAD_LIMIT: &str = "upload-limit";
+/// The least that it may be, in bytes a second: below it a snapshot of any size takes days, and is a mistake of units.
+pub const UPLOAD_LIMIT_MIN: u64 = 64 << 10;
+
+impl Target {
+    /// Sets how many bytes a second a vault may send to it.
+    pub fn limit_uploads(&mut self, limit: u64) {
+        if let Value::Object(settings) = &mut self.settings {
+            settings.insert(UPLOAD_LIMIT.to_owned(), limit.into());
+        }
+    }
+
+    /// How many bytes a second a vault may send to it; `None` for as many as go.
+    pub fn upload_limit(&self) -> Option<u64> {
+        self.settings.get(UPLOAD_LIMIT).and_then(Value::as_u64)
+    }
+}
+
+/// The settings of a target as its plugin sees them, as JSON.
+pub fn plugin_settings(settings: &Value) -> String {
+    match settings {
+        Value::Object(map) if map.contains_key(UPLOAD_LIMIT) => {
+            let mut map = map.clone();
+            map.remove(UPLOAD_LIMIT);
+            Value::Object(map).to_string()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// Exactly which plugin a plan was made for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lifeboat_core::limits::OUTPUTS_BYTES_MAX;
 use lifeboat_core::outcome::ProbeAnswer;
+use lifeboat_core::plan::plugin_settings;
 use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, Direction, StepExecutor};
 use lifeboat_core::{Code, Effect, Error, Failure, FailureKind, Outcome, Plan, Step, fence};
 use serde_json::Value;
@@ -158,7 +159,11 @@ fn bind(attempt: &Attempt, step: &Step) -> Result<Vec<Bound>, Failure> {
 }
 
 fn lowered(bound: &Bound) -> GuestTarget {
-    GuestTarget { role: bound.role.clone(), name: bound.target.name.clone(), settings: bound.settings.to_string() }
+    GuestTarget {
+        role: bound.role.clone(),
+        name: bound.target.name.clone(),
+        settings: plugin_settings(&bound.settings),
+    }
 }
 
 /// The outcome of an attempt that broke a bound. What only reads, or leaves nothing that matters, has failed; of the rest

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lifeboat_core::plan::{Mode, Target};
+use lifeboat_core::plan::{Mode, Target, plugin_settings};
 use lifeboat_core::ports::BoxFuture;
 use lifeboat_core::{Code, Error, Failure, FailureKind};
 use serde_json::Value;
@@ -65,7 +65,7 @@ impl PluginStore {
         GuestTarget {
             role: ROLE.to_owned(),
             name: self.bound.target.name.clone(),
-            settings: self.bound.settings.to_string(),
+            settings: plugin_settings(&self.bound.settings),
         }
     }
 

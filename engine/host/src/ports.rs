@@ -87,6 +87,8 @@ pub struct VaultTarget {
     pub password: Secret,
     /// Whether to make the repository when there is none.
     pub create: bool,
+    /// At most so many bytes a second are sent to it.
+    pub upload_limit: Option<u64>,
 }
 
 /// What the vault crate gives to the host.

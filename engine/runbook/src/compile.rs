@@ -133,6 +133,7 @@ fn one_target(
         lock: None,
     };
     let mut said = target.lock.as_ref();
+    let mut upload_limit = target.upload_limit;
     for change in
         runbook.overrides.iter().filter(|change| change.mode == mode && change.target.text == target.name.text)
     {
@@ -141,12 +142,16 @@ fn one_target(
         said = change.lock.as_ref().or(said.filter(|said| !moved || **said == LockDef::Off));
         made.settings = merged(&made.settings, &change.settings);
         made.secrets.extend(change.secrets.clone());
+        upload_limit = change.upload_limit.or(upload_limit);
         if change.site.is_some() {
             made.site.clone_from(&change.site);
         }
     }
     if is_written {
         made.lock = locks::name(said, &made, inputs);
+    }
+    if let Some(limit) = upload_limit {
+        made.limit_uploads(limit);
     }
     made
 }

@@ -61,6 +61,7 @@ const RUNBOOK: [Node; 13] = [
                 "string, or `#false`",
                 "The lock that a run holds while it may write to the target. Without it: its plugin and its `root`.",
             ),
+            ("upload-limit", "number, or string as \"10MiB\"", "How many bytes a second a vault may send there."),
         ],
     ),
     node(
@@ -388,7 +389,7 @@ mod tests {
 runbook "r" {
     description "d"; owner "o"; objectives rto="1m"; input "i" type="string"
     input "l" type="list" default="a"
-    target "t" plugin="fs" site="s" { lock "x"; root "/t" }
+    target "t" plugin="fs" site="s" { lock "x"; root "/t"; upload-limit "1MiB" }
     mode "drill" { target "t" site="s" { root "/d" } }
     modes "failover" "drill"
     on "schedule" cron="0 0 3 * * Sun" zone="UTC" mode="drill"

@@ -101,6 +101,7 @@ pub struct TargetDef {
     pub(crate) places: Places,
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) lock: Option<LockDef>,
+    pub(crate) upload_limit: Option<u64>,
     pub(crate) head: Span,
     /// The references in its settings with where each was written; `None`: where the settings are.
     pub(crate) references: Option<Vec<(Reference, Span)>>,
@@ -116,6 +117,7 @@ pub(crate) struct Override {
     pub(crate) places: Places,
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) lock: Option<LockDef>,
+    pub(crate) upload_limit: Option<u64>,
     pub(crate) head: Span,
     /// As [`TargetDef::references`].
     pub(crate) references: Option<Vec<(Reference, Span)>>,

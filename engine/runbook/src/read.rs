@@ -13,7 +13,7 @@ use crate::model::{Input, InputType, LockDef, Override, Places, Runbook, TargetD
 use crate::report::Report;
 use crate::syntax::{Node, Parsed};
 use crate::values::{nodes_into, to_json, twice};
-use crate::{locks, runs, steps, triggers};
+use crate::{locks, runs, speed, steps, triggers};
 
 /// The nodes of a runbook that are no steps.
 pub(crate) const NODES: [&str; 10] =
@@ -253,13 +253,15 @@ struct Settings {
     places: Places,
     secrets: BTreeMap<String, String>,
     lock: Option<LockDef>,
+    upload_limit: Option<u64>,
 }
 
 fn settings(children: &[&Node], report: &mut Report) -> Settings {
     let mut secrets = BTreeMap::new();
     let mut plain = Vec::new();
     let lock = locks::read(children, report);
-    for child in children.iter().copied().filter(|child| child.name != "lock") {
+    let upload_limit = speed::read(children, report);
+    for child in children.iter().copied().filter(|child| child.name != "lock" && child.name != speed::NAME) {
         let Some(secret) = child.props.iter().find(|prop| prop.name == "secret") else {
             plain.push(child);
             continue;
@@ -273,7 +275,7 @@ fn settings(children: &[&Node], report: &mut Report) -> Settings {
     }
     let (mut map, mut places) = (Map::new(), Places::new());
     nodes_into(&mut map, plain.into_iter(), "", &mut places, report);
-    Settings { settings: Value::Object(map), places, secrets, lock }
+    Settings { settings: Value::Object(map), places, secrets, lock, upload_limit }
 }
 
 fn target(node: &Node, report: &mut Report) -> Option<TargetDef> {
@@ -287,7 +289,7 @@ fn target(node: &Node, report: &mut Report) -> Option<TargetDef> {
             .error("LB0118", node.head, "a target needs a plugin")
             .help("write target \"NAME\" plugin=\"fs\" { ... }; `lifeboat plugin ls` lists plugins");
     }
-    let Settings { settings, places, secrets, lock } = settings(&children, report);
+    let Settings { settings, places, secrets, lock, upload_limit } = settings(&children, report);
     let site = props.get("site").map(|site| site.text.clone());
     Some(TargetDef {
         name: name?,
@@ -297,6 +299,7 @@ fn target(node: &Node, report: &mut Report) -> Option<TargetDef> {
         places,
         secrets,
         lock,
+        upload_limit,
         head: node.head,
         references: None,
     })
@@ -349,7 +352,7 @@ fn mode(node: &Node, runbook: &mut Runbook, report: &mut Report) {
         at_most_args(child, 1, report);
         let name = declared_name(child, report);
         let (props, children) = split_target(child, &["site"], report);
-        let Settings { settings, places, secrets, lock } = settings(&children, report);
+        let Settings { settings, places, secrets, lock, upload_limit } = settings(&children, report);
         let site = props.get("site").map(|site| site.text.clone());
         if let (Some(mode), Some(target)) = (mode, name) {
             if runbook.overrides.iter().any(|other| other.mode == mode && other.target.text == target.text) {
@@ -365,6 +368,7 @@ fn mode(node: &Node, runbook: &mut Runbook, report: &mut Report) {
                 places,
                 secrets,
                 lock,
+                upload_limit,
                 head: child.head,
                 references: None,
             });

@@ -1,23 +1,74 @@
 //! A backend of `rustic_core` over an object store, with the keys of restic's own layout.
+//!
+//! The library writes one pack after the other. Here a pack is sent beside others, as many as there is room for in
+//! memory, and the library goes on; before an index file or a snapshot is written, all packs have arrived.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lifeboat_core::Failure;
 use lifeboat_host::ports::ObjectStore;
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::watch::Watch;
+
+/// So many bytes of packs may be on their way at once, in one vault, in MiB. A pack has 16 to 40 MiB in most vaults, so
+/// that some go side by side; and it is the greater part of what a snapshot takes in memory.
+const ROOM: u32 = 128;
+
+/// How often it is asked whether a pack on its way is still wanted.
+const ASK: Duration = Duration::from_millis(200);
 
 /// An object store with the means to wait for it from a thread that is not a runtime's worker.
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) handle: Handle,
+    room: Arc<Semaphore>,
 }
 
 impl Place {
+    /// A place, waited for on this runtime.
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, handle: Handle) -> Self {
+        Self { store, handle, room: Arc::new(Semaphore::new(ROOM as usize)) }
+    }
+
+    /// Sends an object beside others; returns when there is room for it. What goes wrong is noted by the watch.
+    fn send(&self, watch: &Arc<Watch>, id: Id, key: String, data: Bytes) -> Result<(), Failure> {
+        let mib = u32::try_from(data.len() >> 20).unwrap_or(ROOM).saturating_add(1).min(ROOM);
+        let room = self.handle.block_on(Arc::clone(&self.room).acquire_many_owned(mib));
+        let room = room.map_err(|_| Failure::temporary("the vault was closed"))?;
+        watch.go_on()?;
+        let (store, watch) = (Arc::clone(&self.store), Arc::clone(watch));
+        self.handle.spawn(async move {
+            // Dropped when the attempt is cancelled: it may wait for its turn on a slow line.
+            let put = async {
+                let mut put = store.put(&key, data.clone());
+                loop {
+                    if let Ok(done) = tokio::time::timeout(ASK, &mut put).await {
+                        return done;
+                    }
+                    watch.go_on()?;
+                }
+            };
+            match put.await {
+                Ok(()) => watch.arrived(id, &data),
+                Err(failure) => watch.note_failure(failure),
+            }
+            drop(room);
+        });
+        Ok(())
+    }
+
+    /// Waits until everything that was sent has arrived, or failed.
+    pub(crate) fn settle(&self) {
+        // All of the room is free at one moment. It is given out in the order in which it was asked for.
+        drop(self.handle.block_on(self.room.acquire_many(ROOM)));
+    }
+
     /// Bytes of an object.
     pub(crate) fn get(&self, key: &str, offset: u64, len: Option<u64>) -> Result<Bytes, Failure> {
         self.handle.block_on(self.store.get(key, offset, len))
@@ -131,16 +182,25 @@ impl ReadBackend for ObjectBackend {
 impl WriteBackend for ObjectBackend {
     fn write_bytes(&self, kind: FileType, id: &Id, _: bool, content: BytesList) -> RusticResult<()> {
         let key = key(kind, id);
-        if kind == FileType::Snapshot
-            && let Some(failure) = self.watch.failure()
-        {
-            // Something of the source was not read, and the library went on without it: nothing partial is made final.
+        if kind == FileType::Pack {
+            // The library's threads may outlive the operation, and the lock with it.
+            let sent = self.watch.open().and_then(|()| self.place.send(&self.watch, *id, key.clone(), joined(content)));
+            return self.told(&key, sent);
+        }
+        self.place.settle();
+        if let Some(failure) = self.watch.failure() {
+            // A pack did not arrive, or something of the source was not read and the library went on without it: nothing
+            // that names it is written.
             return self.told(&key, Err(failure));
         }
         if kind == FileType::Snapshot && self.watch.holds_snapshots() {
             return Ok(());
         }
-        let written = self.watch.go_on().and_then(|()| self.place.put(&key, joined(content)));
+        let data = joined(content);
+        let written = self.watch.open().and_then(|()| self.place.put(&key, data.clone()));
+        if written.is_ok() && kind == FileType::Index {
+            self.watch.indexed(&data);
+        }
         self.told(&key, written)
     }
 

@@ -117,6 +117,22 @@ pub(crate) fn for_each<F>(session: &Session, blobs: &[Blob], take: F) -> Result<
 where
     F: Fn(usize, Result<&[u8], String>) -> Result<(), Failure> + Sync,
 {
+    read_all(session, blobs, &|index, read: Result<(&[u8], &[u8]), String>| take(index, read.map(|(plain, _)| plain)))
+}
+
+/// As [`for_each`], but what is handed over is the sealed blob, whose content was proved. It may be stored elsewhere as
+/// it is: its seal does not depend on the place.
+pub(crate) fn for_each_sealed<F>(session: &Session, blobs: &[Blob], take: F) -> Result<(), Failure>
+where
+    F: Fn(usize, Result<&[u8], String>) -> Result<(), Failure> + Sync,
+{
+    read_all(session, blobs, &|index, read: Result<(&[u8], &[u8]), String>| take(index, read.map(|(_, sealed)| sealed)))
+}
+
+/// Takes the content of a blob and its sealed form.
+type Take<'a> = dyn Fn(usize, Result<(&[u8], &[u8]), String>) -> Result<(), Failure> + Sync + 'a;
+
+fn read_all(session: &Session, blobs: &[Blob], take: &Take<'_>) -> Result<(), Failure> {
     let ranges = ranges(blobs);
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<Failure>> = Mutex::new(None);
@@ -128,7 +144,7 @@ where
                 return Ok(());
             }
             let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) else { return Ok(()) };
-            read_range(session, blobs, range.clone(), &mut decoder, &take)?;
+            read_range(session, blobs, range.clone(), &mut decoder, take)?;
         }
     };
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -177,22 +193,20 @@ fn ranges(blobs: &[Blob]) -> Vec<std::ops::Range<usize>> {
     ranges
 }
 
-fn read_range<F>(
+fn read_range(
     session: &Session,
     blobs: &[Blob],
     range: std::ops::Range<usize>,
     decoder: &mut Decoder,
-    take: &F,
-) -> Result<(), Failure>
-where
-    F: Fn(usize, Result<&[u8], String>) -> Result<(), Failure> + Sync,
-{
+    take: &Take<'_>,
+) -> Result<(), Failure> {
     let first = range.start;
     let blobs = blobs.get(range).unwrap_or_default();
     let (Some(start), Some(end)) = (blobs.first(), blobs.iter().map(Blob::end).max()) else { return Ok(()) };
     let (key, offset) = (start.key(), u64::from(start.offset));
-    let mut data = match session.place.get(&key, offset, Some(end - offset)) {
-        Ok(data) => Vec::from(data),
+    let mut opened = Vec::new();
+    let data = match session.place.get(&key, offset, Some(end - offset)) {
+        Ok(data) => data,
         Err(failure) if failure.kind == FailureKind::Permanent => {
             for index in 0..blobs.len() {
                 take(first + index, Err(format!("cannot be read from {key}: {}", failure.message)))?;
@@ -205,12 +219,15 @@ where
         session.watch.go_on()?;
         let from = usize::try_from(u64::from(blob.offset) - offset).unwrap_or(usize::MAX);
         let to = from.saturating_add(usize::try_from(blob.length).unwrap_or(usize::MAX));
-        let Some(sealed) = data.get_mut(from..to) else {
+        let Some(sealed) = data.get(from..to) else {
             take(first + index, Err(format!("is cut off: {key} ends before byte {}", blob.end())))?;
             continue;
         };
-        match decoder.plain(sealed, blob) {
-            Ok(plain) => take(first + index, Ok(&plain))?,
+        // Opened in a copy: it is no larger than one blob, and the sealed form may be what is asked for.
+        opened.clear();
+        opened.extend_from_slice(sealed);
+        match decoder.plain(&mut opened, blob) {
+            Ok(plain) => take(first + index, Ok((&plain, sealed)))?,
             Err(cause) => take(first + index, Err(format!("in {key} {cause}")))?,
         }
     }

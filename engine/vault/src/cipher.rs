@@ -2,6 +2,8 @@
 //!
 //! `rustic_core` keeps its own for itself. It is needed here to write locks, and to read blobs in long ranges.
 
+use std::io::Read;
+
 use aes256ctr_poly1305aes::aead::AeadInPlace;
 use aes256ctr_poly1305aes::{Aes256CtrPoly1305Aes, Key, Nonce, Tag};
 use rustic_core::repofile::MasterKey;
@@ -12,6 +14,9 @@ const NONCE: usize = 16;
 const TAG: usize = 16;
 /// Both.
 pub(crate) const OVERHEAD: u32 = 32;
+
+/// No file of a repository (index, snapshot, lock) is larger when it is unpacked; a larger one would only fill memory.
+const LARGEST_FILE: u64 = 1 << 30;
 
 /// The master key of a repository, ready for use.
 #[derive(Clone)]
@@ -34,6 +39,32 @@ impl Cipher {
         let nonce = Nonce::clone_from_slice(nonce);
         self.0.decrypt_in_place_detached(&nonce, &[], text, Tag::from_slice(tag)).ok()?;
         Some(text)
+    }
+
+    /// The text of a file: an index, a snapshot, a lock; packed or not. `None` when it is not what was sealed.
+    pub(crate) fn unseal_file(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut sealed = sealed.to_vec();
+        let text = self.open(&mut sealed)?;
+        match text.split_first()? {
+            (b'{' | b'[', _) => Some(text.to_vec()),
+            // A leading 2 says that zstd follows.
+            (2, packed) => {
+                let mut plain = Vec::new();
+                let unpacker = zstd::stream::read::Decoder::new(packed).ok()?;
+                unpacker.take(LARGEST_FILE).read_to_end(&mut plain).ok()?;
+                Some(plain)
+            }
+            _ => None,
+        }
+    }
+
+    /// A file, packed before it is sealed where the version of the repository allows it.
+    pub(crate) fn seal_file(&self, text: &[u8], pack: bool) -> Option<Vec<u8>> {
+        if !pack {
+            return self.seal(text);
+        }
+        let packed = zstd::bulk::compress(text, zstd::DEFAULT_COMPRESSION_LEVEL).ok()?;
+        self.seal(&[&[2], packed.as_slice()].concat())
     }
 
     /// Seals a text under a fresh random nonce.
@@ -68,5 +99,9 @@ mod tests {
         sealed[17] ^= 1;
         assert!(cipher.open(&mut sealed).is_none());
         assert!(cipher.open(&mut [0; 31]).is_none());
+        for pack in [false, true] {
+            let sealed = cipher.seal_file(br#"{"packs":[]}"#, pack).unwrap();
+            assert_eq!(cipher.unseal_file(&sealed).unwrap(), br#"{"packs":[]}"#);
+        }
     }
 }

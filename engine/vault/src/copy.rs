@@ -2,11 +2,12 @@
 
 use lifeboat_core::Failure;
 use lifeboat_host::ports::{Depth, SnapshotInfo};
-use rustic_core::repofile::SnapshotFile;
+use rustic_core::repofile::{SnapshotFile, SnapshotId};
 
 use crate::check;
 use crate::error::{DAMAGED, fail_hint};
 use crate::lock::Lock;
+use crate::resume;
 use crate::session::Session;
 use crate::snapshot::info;
 
@@ -36,6 +37,23 @@ pub(crate) fn copy(
     }
     let _read = Lock::shared(&from.place, &from.cipher, &from.watch, false)?;
     let _write = Lock::shared(&to.place, &to.cipher, &to.watch, true)?;
+    resume::take_over(to)?;
+    let copied = transfer(from, to, snapshot, original, tags);
+    resume::end(to, copied)?;
+    let there = to.snapshots()?.into_iter().rfind(is_it);
+    there
+        .map(|there| info(&there))
+        .ok_or_else(|| Failure::temporary("the copied snapshot is not listed yet; try again"))
+}
+
+/// Sends what is missing, and the snapshot last.
+fn transfer(
+    from: &Session,
+    to: &Session,
+    snapshot: &SnapshotFile,
+    original: SnapshotId,
+    tags: &[String],
+) -> Result<(), Failure> {
     let source = from.indexed()?;
     let target = to.again()?.to_indexed_ids().map_err(|cause| to.explain(&cause))?;
     let mut copied = snapshot.clone();
@@ -48,11 +66,5 @@ pub(crate) fn copy(
         // Either side may have noted what went wrong; both share one watch.
         to.explain(&cause)
     })?;
-    if let Some(failure) = to.watch.take_failure() {
-        return Err(failure);
-    }
-    let there = to.snapshots()?.into_iter().rfind(is_it);
-    there
-        .map(|there| info(&there))
-        .ok_or_else(|| Failure::temporary("the copied snapshot is not listed yet; try again"))
+    to.watch.take_failure().map_or(Ok(()), Err)
 }

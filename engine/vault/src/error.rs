@@ -9,9 +9,11 @@ pub(crate) const WRONG_PASSWORD: &str = "LB0801";
 pub(crate) const NO_REPOSITORY: &str = "LB0802";
 /// Something in the repository is damaged or missing.
 pub(crate) const DAMAGED: &str = "LB0803";
+/// Somebody else works in the vault.
+pub(crate) const LOCKED: &str = "LB0805";
 /// There is no such snapshot.
 pub(crate) const NO_SNAPSHOT: &str = "LB0804";
-/// A file of the source or of the destination could not be read or written, or the vault is in use.
+/// A file of the source or of the destination could not be read or written.
 pub(crate) const IO: &str = "LB0806";
 
 /// A permanent failure with a code.

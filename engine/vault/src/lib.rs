@@ -11,7 +11,9 @@
 //!   and only logs what it could not set. Here every write goes through a handle below the destination, every blob is
 //!   hashed before it is written, what is already right is left alone, and everything is synced before it returns.
 //! - **Locks** ([`lock`]): the library has none. While it works, a vault has a shared lock of restic's format, so that
-//!   a stock `restic prune` waits or refuses.
+//!   a stock `restic prune` waits or refuses; while it is pruned or repaired, an exclusive one.
+//! - **Retention and prune** ([`keep`], [`prune`]): the library's rules are not restic's to the letter, and its plan does
+//!   not say which packs it deletes; its repair of snapshots writes changed ones in the place of damaged ones. Here a plan is shown first, and carried out only as it was shown.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
@@ -22,16 +24,37 @@ mod cipher;
 mod copy;
 mod dirs;
 mod error;
+mod exam;
 mod existing;
+mod forget;
+mod format;
+mod inventory;
+mod keep;
 mod lock;
 mod meta;
 mod node;
+mod packs;
+mod pool;
+mod prune;
+mod repair;
 mod restore;
+mod resume;
 mod session;
 mod snapshot;
 mod source;
+mod throttle;
 mod tree;
+mod upkeep;
 mod vault;
+mod walk;
 mod watch;
 
+pub use exam::{DamagedSnapshot, VaultReport};
+pub use forget::ForgetPlan;
+pub use keep::{Fate, Group, GroupBy, KeepRules, Within};
+pub use lock::LockInfo;
+pub use prune::{PackFate, PackRewrite, PrunePlan};
+pub use repair::{RepairPlan, SetAside};
+pub use throttle::slowed;
+pub use upkeep::{MAX_UNUSED, Upkeep};
 pub use vault::{RusticVaults, open};

@@ -13,6 +13,7 @@ use crate::cipher::{hex, sha256};
 use crate::error::{IO, fail};
 use crate::lock::Lock;
 use crate::node::recorded_path;
+use crate::resume;
 use crate::session::Session;
 use crate::source::{DirSource, Seen};
 
@@ -27,6 +28,12 @@ pub(crate) struct Request {
 /// Takes a snapshot. It is there as a whole or not at all.
 pub(crate) fn take(session: &Session, request: Request) -> Result<SnapshotInfo, Failure> {
     let _lock = Lock::shared(&session.place, &session.cipher, &session.watch, true)?;
+    resume::take_over(session)?;
+    let taken = archive(session, request);
+    resume::end(session, taken)
+}
+
+fn archive(session: &Session, request: Request) -> Result<SnapshotInfo, Failure> {
     let parent = session.snapshots()?.into_iter().rfind(|snapshot| snapshot.label == request.label);
     let options = SnapshotOptions::default().label(request.label);
     let mut snapshot = options.to_snapshot().map_err(|cause| session.explain(&cause))?;

@@ -20,7 +20,7 @@ use crate::lock::Lock;
 use crate::session::{Session, explain, repository};
 use crate::snapshot::{Request, info};
 use crate::watch::Watch;
-use crate::{check, copy, restore, snapshot, tree};
+use crate::{check, copy, restore, snapshot, throttle, tree};
 
 /// Vaults in the restic format.
 #[derive(Debug, Default)]
@@ -37,7 +37,8 @@ impl VaultProvider for RusticVaults {
     fn open(&self, target: VaultTarget) -> BoxFuture<'_, Result<Arc<dyn Vault>, Failure>> {
         Box::pin(async move {
             let name = target.name;
-            open(target.store, target.password, target.create).await.map_err(|mut failure| {
+            let store = throttle::slowed(target.store, target.upload_limit);
+            open(store, target.password, target.create).await.map_err(|mut failure| {
                 failure.message = format!("vault '{name}': {}", failure.message);
                 failure
             })
@@ -51,11 +52,20 @@ impl VaultProvider for RusticVaults {
 /// `LB0801` for a wrong password, `LB0802` when there is no repository, `LB0803` when it is damaged; errors of the
 /// store as they are.
 pub async fn open(store: Arc<dyn ObjectStore>, password: Secret, create: bool) -> Result<Arc<dyn Vault>, Failure> {
-    let place = Place { store, handle: tokio::runtime::Handle::current() };
+    Ok(Arc::new(open_vault(store, password, create).await?))
+}
+
+/// As [`open`], with its own type.
+pub(crate) async fn open_vault(
+    store: Arc<dyn ObjectStore>,
+    password: Secret,
+    create: bool,
+) -> Result<RusticVault, Failure> {
+    let place = Place::new(store, tokio::runtime::Handle::current());
     let watch = Watch::silent();
     let inside = (place.clone(), watch.clone());
     let key = blocking(watch, move || unlock(&inside.0, &inside.1, &password, create)).await?;
-    Ok(Arc::new(RusticVault { place, key }))
+    Ok(RusticVault { place, key })
 }
 
 /// Finds the key that the password opens, or makes the repository.
@@ -132,14 +142,14 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// An open vault.
-struct RusticVault {
+pub(crate) struct RusticVault {
     place: Place,
     key: MasterKey,
 }
 
 impl RusticVault {
     /// One operation with a session of its own.
-    async fn with<T: Send + 'static>(
+    pub(crate) async fn with<T: Send + 'static>(
         &self,
         watch: Arc<Watch>,
         work: impl FnOnce(&Session) -> Result<T, Failure> + Send + 'static,

@@ -3,6 +3,7 @@
 //! `rustic_core` works on threads of its own and logs some errors instead of returning them. Whatever of ours fails is
 //! therefore noted here first, and the note is looked at before anything is made final.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,10 +12,19 @@ use lifeboat_core::Failure;
 use lifeboat_core::ports::{AttemptSink, BoxFuture};
 use rustic_core::{Progress, ProgressBars, ProgressType, RusticProgress};
 
+use crate::cipher::Cipher;
 use crate::error;
+use crate::format::{BlobEntry, Id, PackNames, header_of, parse_header};
 
 /// How often the sink hears of progress at most: often enough for a bar, seldom enough for a journal.
 const BEAT: Duration = Duration::from_millis(100);
+
+/// What was written and is in no index yet.
+#[derive(Default)]
+struct Written {
+    cipher: Option<Cipher>,
+    packs: BTreeMap<Id, Vec<BlobEntry>>,
+}
 
 /// The shared state of one operation.
 pub(crate) struct Watch {
@@ -22,6 +32,8 @@ pub(crate) struct Watch {
     first: Mutex<Option<Failure>>,
     abandoned: AtomicBool,
     holds: AtomicBool,
+    closed: AtomicBool,
+    written: Mutex<Written>,
     done: AtomicU64,
     total: AtomicU64,
     note: Mutex<&'static str>,
@@ -42,6 +54,8 @@ impl Watch {
             first: Mutex::new(None),
             abandoned: AtomicBool::new(false),
             holds: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            written: Mutex::default(),
             done: AtomicU64::new(0),
             total: AtomicU64::new(0),
             note: Mutex::new(""),
@@ -78,6 +92,50 @@ impl Watch {
     /// Whether snapshot files of the library are held back.
     pub(crate) fn holds_snapshots(&self) -> bool {
         self.holds.load(Ordering::Relaxed)
+    }
+
+    /// From here on it is kept in mind which packs are in no index: an operation that fails writes one for them, so that
+    /// the next one need not send them again.
+    pub(crate) fn keep_in_mind(&self, cipher: &Cipher) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).cipher = Some(cipher.clone());
+    }
+
+    /// A pack is in the store.
+    pub(crate) fn arrived(&self, id: rustic_core::Id, data: &[u8]) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(cipher) = &written.cipher else { return };
+        let blobs = header_of(data).and_then(|sealed| parse_header(cipher.open(&mut sealed.to_vec())?));
+        if let (Some(id), Some(blobs)) = (Id::parse(id.to_hex().as_str()), blobs) {
+            written.packs.insert(id, blobs);
+        }
+    }
+
+    /// An index file is in the store.
+    pub(crate) fn indexed(&self, sealed: &[u8]) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(cipher) = &written.cipher else { return };
+        let file = cipher.unseal_file(sealed).and_then(|text| serde_json::from_slice::<PackNames>(&text).ok());
+        for pack in file.into_iter().flat_map(|file| file.packs) {
+            written.packs.remove(&pack.id);
+        }
+    }
+
+    /// Takes the packs that are in no index.
+    pub(crate) fn take_unindexed(&self) -> BTreeMap<Id, Vec<BlobEntry>> {
+        std::mem::take(&mut self.written.lock().unwrap_or_else(PoisonError::into_inner).packs)
+    }
+
+    /// The operation is over: nothing more is written for it.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// An error once the operation is over, was asked to stop, or has failed.
+    pub(crate) fn open(&self) -> Result<(), Failure> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(error::cancelled());
+        }
+        self.failure().map_or_else(|| self.go_on(), Err)
     }
 
     /// Nobody waits for the operation any more: it stops at its next step.

@@ -14,6 +14,7 @@ pub mod run;
 pub mod runs;
 pub mod show;
 pub mod snapshots;
+pub mod vault;
 pub mod verbs;
 
 use std::future::Future;
@@ -64,6 +65,7 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         }
         Command::Report { run } => report::report(world, &run),
         Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
+        Command::Vault(command) => block(vault::vault(world, command)),
         Command::Plugin(PluginCommand::Ls) => plugin::list(world),
         Command::Plugin(PluginCommand::Inspect { name }) => plugin::inspect(world, &name),
         Command::Doctor { repair: false, .. } => doctor::doctor(world),

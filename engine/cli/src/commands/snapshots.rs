@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lifeboat_core::{Error, Failure};
 use lifeboat_host::OperatorSecrets;
-use lifeboat_host::ports::Secrets;
+use lifeboat_host::ports::{ObjectStore, Secret, Secrets};
 use serde_json::json;
 
 use crate::args::RunbookArgs;
@@ -16,7 +16,8 @@ use crate::screen::{Ink, put, put_json};
 use crate::view::duration::bytes;
 use crate::world::World;
 
-fn told(failure: Failure, vault: &str) -> Error {
+/// A failure of a vault as an error for a person.
+pub fn told(failure: Failure, vault: &str) -> Error {
     let code = failure.code.map_or("LB0806".to_owned(), |code| code.0.into_owned());
     let mut error = Error::new("LB0806", failure.message).with("vault", vault);
     error.code = lifeboat_core::Code(code.into());
@@ -24,14 +25,17 @@ fn told(failure: Failure, vault: &str) -> Error {
     error
 }
 
-/// Lists the snapshots of a vault that a runbook names.
+/// A store and the password of the vault in it.
+pub type Place = (Arc<dyn ObjectStore>, Secret);
+
+/// The store and the password of a vault that a runbook names; `None` when the runbook is refused.
 ///
 /// # Errors
-/// `LB0902` when the runbook has no such target; what the vault or the operator file has against it.
-pub async fn snapshots(world: &World, vault: &str, runbook: &Path, mode: &str) -> Result<Exit, Error> {
+/// `LB0902` when the runbook has no such target, or it is no vault; what the operator file has against it.
+pub fn place(world: &World, vault: &str, runbook: &Path, mode: &str) -> Result<Option<Place>, Error> {
     let (host, operator) = world.host()?;
     let args = RunbookArgs { runbook: runbook.to_owned(), mode: mode.to_owned(), inputs: Vec::new() };
-    let Some(compiled) = plan::compile(world, &args, &host.catalog(), &operator)? else { return Ok(Exit::Refused) };
+    let Some(compiled) = plan::compile(world, &args, &host.catalog(), &operator)? else { return Ok(None) };
     let target = compiled.plan.targets.get(vault).ok_or_else(|| {
         let names: Vec<&str> = compiled.plan.targets.keys().map(String::as_str).collect();
         Error::new("LB0902", format!("the runbook has no target '{vault}'"))
@@ -43,6 +47,15 @@ pub async fn snapshots(world: &World, vault: &str, runbook: &Path, mode: &str) -
     })?;
     let password = OperatorSecrets::new(&operator).get(secret)?;
     let store = host.object_store(target, target.settings.clone(), compiled.plan.mode)?;
+    Ok(Some((lifeboat_vault::slowed(store, target.upload_limit()), password)))
+}
+
+/// Lists the snapshots of a vault that a runbook names.
+///
+/// # Errors
+/// `LB0902` when the runbook has no such target; what the vault or the operator file has against it.
+pub async fn snapshots(world: &World, vault: &str, runbook: &Path, mode: &str) -> Result<Exit, Error> {
+    let Some((store, password)) = place(world, vault, runbook, mode)? else { return Ok(Exit::Refused) };
     let opened = lifeboat_vault::open(store, password, false).await.map_err(|failure| told(failure, vault))?;
     let all = Arc::clone(&opened).snapshots(None).await.map_err(|failure| told(failure, vault))?;
     if world.screen.json {

@@ -47,10 +47,11 @@ impl Host for Guest {
         let Some(provider) = host.vault_provider() else {
             return Err(guest_error(ErrorKind::Permanent, "this engine was put together without vaults").into());
         };
+        let upload_limit = bound.target.upload_limit();
         let password = host.secrets.get(secret).map_err(|error| told(error.into()))?;
         let plugin = host.plugin_for(&bound.target.plugin, self.context.plan.as_deref()).map_err(|e| told(e.into()))?;
         let store = PluginStore::new(&host, plugin, bound.target, bound.settings, mode).map_err(|e| told(e.into()))?;
-        let target = VaultTarget { name, store: Arc::new(store), password, create };
+        let target = VaultTarget { name, store: Arc::new(store), password, create, upload_limit };
         let vault = provider.open(target).await.map_err(told)?;
         Ok(self.table.push(Repository(vault))?)
     }
