@@ -136,8 +136,8 @@ fn missing(run: &lifeboat_core::ids::RunId, error: &Error) -> Row {
 
 /// The files that people attached to a run, where they are not what was attached.
 fn evidence(world: &World, state: &RunState) -> Vec<Row> {
-    let files = state.steps().filter_map(|(step, now)| Some((step, now.by_hand.as_ref()?)));
-    let wrong = |(step, hand): (&Step, &Box<ByHand>)| {
+    let files = state.steps().filter_map(|(step, now)| Some((step, now.by_hand.as_deref()?)));
+    let wrong = |(step, hand): (&Step, &ByHand)| {
         let rows = hand.evidence.iter().filter_map(|file| {
             let path = evidence::path(&world.data, &file.digest);
             let what = match std::fs::read(&path) {

@@ -63,6 +63,9 @@ impl Store for Recorder {
     }
 }
 
+/// A run under its name, with all of its appends.
+pub type Recorded = (&'static str, Vec<Append>);
+
 /// A plan of the simulated world under a name of its own.
 fn named(name: &str, plan: PlanBuilder) -> Plan {
     Plan { runbook: name.to_owned(), ..plan.build() }
@@ -128,7 +131,7 @@ pub fn runs() -> Vec<(&'static str, Vec<Append>)> {
 /// Runs with what later issues of format 1 added, and the documents that their locks are: one that holds a lock and asks,
 /// one that waits for that lock, one that is paused, one with a step that was done by hand, one with steps that were not
 /// needed and a fan-out, and one that was abandoned.
-pub fn later_runs() -> (Vec<(&'static str, Vec<Append>)>, Vec<(String, Vec<u8>)>) {
+pub fn later_runs() -> (Vec<Recorded>, Vec<(String, Vec<u8>)>) {
     let world = World::new();
     world.acts("broken", [Act::Fail(FailureKind::Permanent)]);
     let store = Arc::new(SimStore::new());
