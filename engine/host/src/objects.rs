@@ -27,7 +27,7 @@ use crate::voice::Quiet;
 /// The role of the one target in calls of `store`.
 const ROLE: &str = "self";
 /// What calls of `store` may use.
-const CAPABILITIES: [&str; 2] = ["bytes", "dir"];
+const CAPABILITIES: [&str; 3] = ["bytes", "dir", "http"];
 
 /// A target, seen through the `store` export of its plugin.
 pub struct PluginStore {
