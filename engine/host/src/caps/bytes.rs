@@ -74,6 +74,10 @@ impl HostReader for Guest {
         Ok(data)
     }
 
+    async fn left(&mut self, reader: Resource<Reader>) -> wasmtime::Result<Option<u64>> {
+        Ok(self.table.get(&reader)?.0.as_ref().map(Source::left))
+    }
+
     async fn drop(&mut self, reader: Resource<Reader>) -> wasmtime::Result<()> {
         self.table.delete(reader)?;
         Ok(())
