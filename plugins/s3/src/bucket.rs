@@ -145,7 +145,8 @@ impl Bucket {
             Err(refused) if refused.is_no_key() => self.exists().map(|()| None),
             // A version that is the mark of a deletion can't be asked for.
             Err(refused) if refused.status == 405 && version.is_some() => Ok(None),
-            Err(refused) => Err(refused.into()),
+            // What is refused without a word is refused with one by a request that has a body.
+            Err(refused) => Err(self.exists().err().unwrap_or(refused.into())),
         }
     }
 
@@ -252,6 +253,10 @@ impl Bucket {
 
 /// Whether an answer that ignored the range is what was asked for all the same.
 fn whole(head: &Head, offset: u64, len: Option<u64>) -> bool {
+    // Some servers give the part, say so, and call it 200.
+    if head.header("content-range").is_some_and(|range| range.starts_with(&format!("bytes {offset}-"))) {
+        return true;
+    }
     let size: Option<u64> = head.header("content-length").and_then(|size| size.parse().ok());
     offset == 0 && (len.is_none() || len == size)
 }
