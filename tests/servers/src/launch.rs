@@ -100,7 +100,7 @@ fn seaweed(program: PathBuf, data: &Path, ports: &[u16], endpoint: String) -> Re
     make(&data.join("volumes"))?;
     // Sockets have short paths, so they are named from the current folder.
     let line = format!(
-        "server -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir=volumes -master.port={master} -master.port.grpc={master_rpc} \
+        "-logtostderr=true server -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir=volumes -master.port={master} -master.port.grpc={master_rpc} \
          -master.telemetry=false -master.electionTimeout=1s -master.heartbeatInterval=150ms \
          -master.volumeSizeLimitMB=64 -volume.port={volume} -volume.port.grpc={volume_rpc} -volume.max=200 \
          -volume.minFreeSpace=64MiB \
