@@ -10,4 +10,5 @@ mod mistakes;
 mod people;
 mod recovery;
 mod vault;
+mod s3;
 mod verbs;

@@ -25,6 +25,9 @@ pub struct Operator {
     /// answer.
     #[serde(default)]
     pub roles: BTreeMap<String, Vec<String>>,
+    /// The way out for HTTP; `None`: as the environment says (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+    #[serde(default)]
+    pub proxy: Option<Proxy>,
     /// How many steps of all runs together may be under way at once; `None`: the default.
     pub max_parallel: Option<u32>,
 }
@@ -38,6 +41,37 @@ pub struct Grant {
     pub target: Option<String>,
     /// Folders, with all that is below them.
     pub dirs: Vec<DirGrant>,
+    /// Hosts that may be spoken to over HTTP.
+    #[serde(default)]
+    pub hosts: Vec<HostGrant>,
+}
+
+/// A host that may be spoken to over HTTP, on one port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HostGrant {
+    /// A name in lower case, `*.` and the name that all others end in, or an address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Whether it is spoken to without TLS, and never with it.
+    #[serde(default)]
+    pub plain: bool,
+    /// A file of certificates (PEM) that are trusted instead of this machine's own.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// The files (PEM) of certificate and key by which the engine shows who it is.
+    #[serde(default)]
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// The way out for HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Proxy {
+    /// `http://HOST:PORT`; `None`: no proxy, whatever the environment says.
+    pub url: Option<String>,
+    /// Hosts that are reached directly: names, endings with a `.` in front, addresses, networks (`10.0.0.0/8`).
+    #[serde(default)]
+    pub except: Vec<String>,
 }
 
 /// A folder that may be reached.

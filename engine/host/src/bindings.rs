@@ -21,7 +21,10 @@ wasmtime::component::bindgen!({
         default: async | trappable,
     },
     exports: { default: async },
-    trappable_error_type: { "lifeboat:plugin/types.error" => crate::fault::Fault },
+    trappable_error_type: {
+        "lifeboat:plugin/types.error" => crate::fault::Fault,
+        "lifeboat:plugin/http.failure" => crate::caps::http::HttpFault,
+    },
     with: {
         "lifeboat:plugin/bytes.reader": crate::stream::Reader,
         "lifeboat:plugin/bytes.writer": crate::stream::Writer,

@@ -35,3 +35,5 @@ pub const WALK_DEPTH_MAX: usize = 256;
 pub const PROGRESS_INTERVAL_MS: u64 = 50;
 /// Handles (readers, writers, folders, vaults) that one guest may hold at once.
 pub const HANDLES_MAX: usize = 10_000;
+/// How long before the end of an attempt a request over HTTP gives up: its error then still reaches the guest.
+pub const HTTP_END_MS: u64 = 250;

@@ -76,9 +76,16 @@ pub fn from_io(what: &str, path: &str, error: &io::Error) -> GuestError {
     let kind = match error.kind() {
         Io::NotFound => ErrorKind::NotFound,
         Io::AlreadyExists => ErrorKind::AlreadyExists,
-        Io::StorageFull | Io::QuotaExceeded | Io::Interrupted | Io::WouldBlock | Io::TimedOut | Io::ResourceBusy => {
-            ErrorKind::Temporary
-        }
+        Io::StorageFull
+        | Io::QuotaExceeded
+        | Io::Interrupted
+        | Io::WouldBlock
+        | Io::TimedOut
+        | Io::ResourceBusy
+        | Io::ConnectionReset
+        | Io::ConnectionAborted
+        | Io::BrokenPipe
+        | Io::UnexpectedEof => ErrorKind::Temporary,
         _ => ErrorKind::Permanent,
     };
     let hint = match error.kind() {

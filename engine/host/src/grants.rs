@@ -159,7 +159,7 @@ mod tests {
 
     fn operator(dirs: &[(&Path, bool)], target: Option<&str>) -> Operator {
         let dirs = dirs.iter().map(|(path, write)| DirGrant { path: path.to_path_buf(), write: *write }).collect();
-        let grant = Grant { plugin: "fs".into(), target: target.map(str::to_owned), dirs };
+        let grant = Grant { plugin: "fs".into(), target: target.map(str::to_owned), dirs, hosts: Vec::new() };
         Operator { grants: vec![grant], ..Operator::default() }
     }
 

@@ -22,6 +22,7 @@ use crate::cache::Cache;
 use crate::engine;
 use crate::executor::Executor;
 use crate::guest::{Call, Context, Guest};
+use crate::http::{Hub, Times};
 use crate::objects::PluginStore;
 use crate::plugin::{self, Loaded, no_plugin};
 use crate::ports::{ObjectStore, Secrets, VaultProvider};
@@ -64,6 +65,8 @@ pub struct Inner {
     pub(crate) operator: Operator,
     pub(crate) secrets: Arc<dyn Secrets>,
     vaults: RwLock<Option<Arc<dyn VaultProvider>>>,
+    /// Connections over HTTP, kept over calls.
+    pub(crate) http: Arc<Hub>,
     /// Where guests run.
     pub(crate) runtime: Handle,
     owned: Option<Runtime>,
@@ -131,7 +134,7 @@ impl Host {
             .thread_name("lifeboat-guest")
             // A guest that yields is ready again at once; at the default, timers would be looked at 61 polls later.
             .event_interval(1)
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(|error| Error::new("LB0709", "the threads of plugins can't start").with("cause", error))?;
         let turns = usize::try_from(options.max_instances).unwrap_or(usize::MAX).clamp(4, Semaphore::MAX_PERMITS);
@@ -140,6 +143,7 @@ impl Host {
             engine,
             cache,
             plugins: RwLock::default(),
+            http: Arc::new(Hub::new(&operator, Times::default())),
             operator,
             secrets,
             vaults: RwLock::default(),

@@ -27,7 +27,7 @@ use crate::voice::Quiet;
 /// The role of the one target in calls of `store`.
 const ROLE: &str = "self";
 /// What calls of `store` may use.
-const CAPABILITIES: [&str; 2] = ["bytes", "dir"];
+const CAPABILITIES: [&str; 3] = ["bytes", "dir", "http"];
 
 /// A target, seen through the `store` export of its plugin.
 pub struct PluginStore {
@@ -117,15 +117,30 @@ fn read_all(mut source: Source) -> Told<Bytes> {
     if let Source::Memory(data) = source {
         return Ok(data);
     }
-    let left = source.left();
-    if left > OBJECT_BYTES_MAX {
-        let message = format!("an object of {left} bytes; the limit is {OBJECT_BYTES_MAX}");
-        return Err(crate::fault::guest_error(ErrorKind::Permanent, message));
+    let large = |size: u64| {
+        let message = format!("an object of {size} bytes; the limit is {OBJECT_BYTES_MAX}");
+        Err(crate::fault::guest_error(ErrorKind::Permanent, message))
+    };
+    let known = source.known();
+    if let Some(size) = known.filter(|size| *size > OBJECT_BYTES_MAX) {
+        return large(size);
     }
-    let mut data = vec![0; usize::try_from(left).unwrap_or(0)];
-    let count = source.read(&mut data).map_err(|error| crate::fault::from_io("read", "an object", &error))?;
-    data.truncate(count);
-    Ok(Bytes::from(data))
+    let mut data = Vec::new();
+    // Of unknown length: read in parts, and one part beyond the limit shows that it is too large.
+    let part = usize::try_from(known.unwrap_or(1 << 20)).unwrap_or(0);
+    loop {
+        let at = data.len();
+        data.resize(at + part, 0);
+        let space = data.get_mut(at..).unwrap_or_default();
+        let count = source.read(space).map_err(|error| crate::fault::from_io("read", &source.name(), &error))?;
+        data.truncate(at + count);
+        if count < part || known.is_some() {
+            return Ok(Bytes::from(data));
+        }
+        if data.len() as u64 > OBJECT_BYTES_MAX {
+            return large(data.len() as u64);
+        }
+    }
 }
 
 impl ObjectStore for PluginStore {

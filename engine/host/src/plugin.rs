@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::guest::Guest;
 
 /// What a plugin may declare.
-const CAPABILITIES: [&str; 4] = ["bytes", "dir", "sql", "vault"];
+const CAPABILITIES: [&str; 5] = ["bytes", "dir", "http", "sql", "vault"];
 
 /// A plugin that is ready to be instantiated.
 pub struct Loaded {

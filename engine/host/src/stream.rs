@@ -2,18 +2,18 @@
 //! speed, hashed on the way, and stop soon after the call they belong to has ended.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, mpsc};
 
-use bytes::Bytes;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, OpenOptions};
 use lifeboat_core::ports::AttemptSink;
 
 use crate::bindings::lifeboat::plugin::bytes::Pumped;
 use crate::bindings::lifeboat::plugin::types::{Error as GuestError, ErrorKind};
 use crate::fault::{from_io, guest_error};
+pub use crate::source::Source;
 use crate::temp;
 
 /// Bytes moved at once. Larger buffers measured no faster.
@@ -28,75 +28,6 @@ pub struct Reader(pub Option<Source>);
 
 /// A writer as a guest holds it. The sink is taken out while a thread works on it.
 pub struct Writer(pub Option<FileSink>);
-
-/// Where bytes come from.
-pub enum Source {
-    /// A file, from its current position on.
-    File {
-        /// The file.
-        file: File,
-        /// Bytes left to read.
-        left: u64,
-    },
-    /// Bytes in memory.
-    Memory(Bytes),
-}
-
-impl Source {
-    /// A part of a regular file below the folder. Pipes and devices are refused: opening one could block for ever.
-    pub fn open(dir: &Dir, path: &str, offset: u64, len: Option<u64>) -> Result<Self, GuestError> {
-        let fail = |error: io::Error| from_io("open", path, &error);
-        let mut options = OpenOptions::new();
-        let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-        options.read(true).custom_flags(nonblock);
-        let mut file = dir.open_with(path, &options).map_err(fail)?.into_std();
-        let meta = file.metadata().map_err(fail)?;
-        if !meta.is_file() {
-            return Err(guest_error(ErrorKind::Permanent, format!("open '{path}': it is no regular file")));
-        }
-        if offset > 0 {
-            file.seek(SeekFrom::Start(offset)).map_err(fail)?;
-        }
-        let rest = meta.len().saturating_sub(offset);
-        Ok(Source::File { file, left: len.map_or(rest, |len| len.min(rest)) })
-    }
-
-    /// Bytes left.
-    pub fn left(&self) -> u64 {
-        match self {
-            Source::File { left, .. } => *left,
-            Source::Memory(data) => data.len() as u64,
-        }
-    }
-
-    /// Reads at most as many bytes as the buffer has; 0 at the end.
-    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Source::File { file, left } => {
-                let want = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
-                let Some(part) = buffer.get_mut(..want) else { return Ok(0) };
-                let mut count = 0;
-                while let Some(rest) = part.get_mut(count..).filter(|rest| !rest.is_empty()) {
-                    match file.read(rest) {
-                        Ok(0) => break,
-                        Ok(n) => count += n,
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                *left -= count as u64;
-                Ok(count)
-            }
-            Source::Memory(data) => {
-                let part = data.split_to(data.len().min(buffer.len()));
-                if let Some(front) = buffer.get_mut(..part.len()) {
-                    front.copy_from_slice(&part);
-                }
-                Ok(part.len())
-            }
-        }
-    }
-}
 
 /// A file that comes into being with its commit, whole. Until then it has no name where the file system can do that: a
 /// process that dies leaves nothing in a person's folder. Elsewhere it has a temporary one. Dropped before its commit, it
@@ -287,7 +218,7 @@ struct Feed<'a> {
 
 impl Feed<'_> {
     fn next(&mut self, buffer: &mut [u8]) -> Result<usize, GuestError> {
-        let count = self.source.read(buffer).map_err(|error| from_io("read", "a file", &error))?;
+        let count = self.source.read(buffer).map_err(|error| from_io("read", &self.source.name(), &error))?;
         self.hasher.update(buffer.get(..count).unwrap_or_default());
         Ok(count)
     }
@@ -307,7 +238,8 @@ impl Report<'_> {
         }
         // Small moves are over before anybody could look; the plugin reports those in its own units.
         if self.total >= TWO_THREADS {
-            self.voice.progress(self.done, Some(self.total), "bytes", "");
+            let total = (self.total != u64::MAX).then_some(self.total);
+            self.voice.progress(self.done, total, "bytes", "");
         }
         Ok(())
     }
@@ -338,7 +270,7 @@ fn pump_here(
 
 /// One thread hashes, this one writes; nothing is copied in between.
 fn pump_memory(
-    data: Bytes,
+    data: bytes::Bytes,
     hasher: &mut blake3::Hasher,
     sink: &mut FileSink,
     fresh: bool,
@@ -422,7 +354,7 @@ mod tests {
             let digest = format!("blake3:{}", blake3::hash(&data).to_hex());
             for memory in [false, true] {
                 let mut source = match memory {
-                    true => Source::Memory(Bytes::from(data.clone())),
+                    true => Source::Memory(bytes::Bytes::from(data.clone())),
                     false => Source::open(&dir, "source", 0, None).unwrap(),
                 };
                 let mut sink = FileSink::create(dir.try_clone().unwrap(), "sink", true).unwrap();
@@ -442,7 +374,7 @@ mod tests {
         let (_temp, dir) = folder();
         let mut sink = FileSink::create(dir.try_clone().unwrap(), "sink", false).unwrap();
         sink.write(b"head ").unwrap();
-        pump(&mut Source::Memory(Bytes::from_static(b"body")), Some(&mut sink), &Quiet).unwrap();
+        pump(&mut Source::Memory(bytes::Bytes::from_static(b"body")), Some(&mut sink), &Quiet).unwrap();
         assert_eq!(sink.commit().unwrap().digest, format!("blake3:{}", blake3::hash(b"head body").to_hex()));
         assert!(sink.write(b"more").is_err());
         assert_eq!(FileSink::create(dir, "sink", false).map(|_| ()).unwrap_err().kind, ErrorKind::AlreadyExists);

@@ -222,7 +222,7 @@ const INNER: [Node; 6] = [
 ];
 
 /// The operator's file.
-const OPERATOR: [Node; 8] = [
+const OPERATOR: [Node; 10] = [
     node("plugins", "plugins \"DIR\"", "Folders with more plugins.", &[]),
     node(
         "pin",
@@ -236,7 +236,8 @@ const OPERATOR: [Node; 8] = [
         "What a plugin may reach.",
         &[
             ("target", "string", "For this target alone; for all if it is left out."),
-            ("dir", "node: path", "A folder with all that is below it. At least one."),
+            ("dir", "node: path", "A folder with all that is below it."),
+            ("host", "node: name or address", "A host that may be spoken to over HTTP. At least one folder or host."),
         ],
     ),
     node(
@@ -244,6 +245,24 @@ const OPERATOR: [Node; 8] = [
         "dir \"/srv/x\" write=#true",
         "A folder, absolute or from the file's own folder.",
         &[("write", "boolean", "Whether it may be changed; without it, it may be read.")],
+    ),
+    node(
+        "host",
+        "host \"*.s3.eu-central-1.amazonaws.com\" port=443",
+        "A host: its name, `*.` and an ending, or an address. This machine, link-local addresses and those of cloud metadata are reached only by a literal address (or `localhost`).",
+        &[
+            ("port", "whole number, 1 to 65535", "The port; 443 if it is left out, 80 with `plain`."),
+            ("plain", "boolean", "Without TLS."),
+            ("ca", "string", "The path of a file of certificates (PEM) that are trusted instead of this machine's."),
+            ("client-cert", "string", "The path of the certificate (PEM) by which the engine shows who it is."),
+            ("client-key", "string", "The path of its key (PEM)."),
+        ],
+    ),
+    node(
+        "proxy",
+        "proxy \"http://HOST:PORT\" except=\"localhost,.internal\"",
+        "The way out for HTTP, instead of what the environment says; `proxy \"none\"`: none.",
+        &[("except", "string", "Hosts that are reached directly, with commas between them.")],
     ),
     node("drill", "drill { grant … }", "The grants of drills. In a drill no others count.", &[]),
     node(
@@ -409,7 +428,8 @@ runbook "r" {
     wait "h" for="1m" after="g" except="drill"
 }
 "#;
-    const OPERATED: &str = "role \"r\" \"p\"\nplugins \"p\"\npin \"fs\" digest=\"x\"\ndrill { grant \"fs\" { dir \"/d\" write=#true } }\n\
+    const OPERATED: &str = "role \"r\" \"p\"\nplugins \"p\"\npin \"fs\" digest=\"x\"\ndrill { grant \"fs\" { dir \"/d\" write=#true; host \"h\" } }\n\
+                            proxy \"none\"\n\
                             secret \"s\" env=\"E\"\nmax-parallel 3\n";
 
     fn names(node: &str, fields: &[Field]) -> Vec<(String, String)> {
@@ -458,7 +478,7 @@ runbook "r" {
         table.sort_unstable();
         known.sort_unstable();
         assert_eq!(table, known);
-        let mut known: Vec<&str> = crate::operator::NODES.into_iter().chain(["dir"]).collect();
+        let mut known: Vec<&str> = crate::operator::NODES.into_iter().chain(["dir", "host"]).collect();
         known.sort_unstable();
         let mut table: Vec<&str> = OPERATOR.iter().map(|node| node.name).collect();
         table.sort_unstable();

@@ -19,6 +19,7 @@ mod compile;
 mod diagnostic;
 mod drill;
 mod each;
+mod egress;
 mod expand;
 mod explain;
 mod fields;

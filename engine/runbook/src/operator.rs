@@ -7,11 +7,12 @@ use lifeboat_core::grants::{DirGrant, Grant, Operator, SecretSource};
 
 use crate::SourceFile;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::egress;
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, number, string, unknown_node};
 use crate::report::Report;
 use crate::syntax::Node;
 
-pub(crate) const NODES: [&str; 7] = ["plugins", "pin", "grant", "drill", "secret", "role", "max-parallel"];
+pub(crate) const NODES: [&str; 8] = ["plugins", "pin", "grant", "drill", "secret", "role", "proxy", "max-parallel"];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
 ///
@@ -80,6 +81,7 @@ fn read(node: &Node, folder: &Path, operator: &mut Operator, report: &mut Report
         }
         "secret" => secret(node, folder, operator, report),
         "role" => role(node, operator, report),
+        "proxy" => operator.proxy = egress::proxy(node, report).or(operator.proxy.take()),
         "max-parallel" => {
             at_most_args(node, 1, report);
             no_props(node, report);
@@ -99,7 +101,7 @@ fn read(node: &Node, folder: &Path, operator: &mut Operator, report: &mut Report
     }
 }
 
-fn resolve(text: &str, span: Span, folder: &Path, report: &mut Report) -> Option<PathBuf> {
+pub(crate) fn resolve(text: &str, span: Span, folder: &Path, report: &mut Report) -> Option<PathBuf> {
     if text.is_empty() || text.contains('\0') {
         report
             .error("LB0406", span, "this is not a path")
@@ -157,11 +159,15 @@ fn grant(node: &Node, folder: &Path, report: &mut Report) -> Option<Grant> {
         }
         dirs.extend(resolve(&path.text, path.span, folder, report).map(|path| DirGrant { path, write }));
     }
-    if written.is_empty() {
-        report.error("LB0403", node.head, "this grant allows nothing").help("add { dir \"/srv/x\" write=#true }");
+    let hosts = fields.all("host");
+    if written.is_empty() && hosts.is_empty() {
+        report
+            .error("LB0403", node.head, "this grant allows nothing")
+            .help("add { dir \"/srv/x\" write=#true } or { host \"s3.example.net\" }");
     }
-    fields.refuse_rest(&["target", "dir"], report);
-    Some(Grant { plugin: plugin?.text, target, dirs })
+    let hosts = hosts.iter().filter_map(|field| egress::host(field, folder, report)).collect();
+    fields.refuse_rest(&["target", "dir", "host"], report);
+    Some(Grant { plugin: plugin?.text, target, dirs, hosts })
 }
 
 fn role(node: &Node, operator: &mut Operator, report: &mut Report) {

@@ -25,8 +25,9 @@ struct Plugin {
     shipped: bool,
 }
 
-const PLUGINS: [Plugin; 3] = [
+const PLUGINS: [Plugin; 4] = [
     Plugin { package: "lifeboat-plugin-fs", file: "fs.wasm", folder: "plugins/fs", shipped: true },
+    Plugin { package: "lifeboat-plugin-s3", file: "s3.wasm", folder: "plugins/s3", shipped: true },
     Plugin { package: "lifeboat-plugin-fixture", file: "fixture.wasm", folder: "plugins/fixture", shipped: true },
     Plugin {
         package: "lifeboat-example-plugin",

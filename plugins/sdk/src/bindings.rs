@@ -13,12 +13,13 @@ pub mod plain {
         pub_export_macro: true,
         export_macro_name: "export_plain",
         with: {
-            "lifeboat:plugin/types@1.0.0": lifeboat_sdk_bindings::lifeboat::plugin::types,
-            "lifeboat:plugin/sys@1.0.0": lifeboat_sdk_bindings::lifeboat::plugin::sys,
-            "lifeboat:plugin/bytes@1.0.0": lifeboat_sdk_bindings::lifeboat::plugin::bytes,
-            "lifeboat:plugin/dir@1.0.0": lifeboat_sdk_bindings::lifeboat::plugin::dir,
-            "lifeboat:plugin/vault@1.0.0": lifeboat_sdk_bindings::lifeboat::plugin::vault,
-            "lifeboat:plugin/sql@1.0.0": lifeboat_sdk_bindings::lifeboat::plugin::sql,
+            "lifeboat:plugin/types@1.1.0": lifeboat_sdk_bindings::lifeboat::plugin::types,
+            "lifeboat:plugin/sys@1.1.0": lifeboat_sdk_bindings::lifeboat::plugin::sys,
+            "lifeboat:plugin/bytes@1.1.0": lifeboat_sdk_bindings::lifeboat::plugin::bytes,
+            "lifeboat:plugin/dir@1.1.0": lifeboat_sdk_bindings::lifeboat::plugin::dir,
+            "lifeboat:plugin/vault@1.1.0": lifeboat_sdk_bindings::lifeboat::plugin::vault,
+            "lifeboat:plugin/sql@1.1.0": lifeboat_sdk_bindings::lifeboat::plugin::sql,
+            "lifeboat:plugin/http@1.1.0": lifeboat_sdk_bindings::lifeboat::plugin::http,
         },
     });
 }

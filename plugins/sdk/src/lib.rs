@@ -26,6 +26,7 @@ mod context;
 mod describe;
 mod error;
 pub mod host;
+pub mod http;
 mod schema;
 mod serve;
 mod step;
@@ -39,7 +40,7 @@ pub use lifeboat_sdk_macros::data;
 pub use schema::schema_of;
 pub use serve::{StepEntry, Steps};
 pub use step::{Capability, Data, Effect, Finding, Kind, Probe, Step, bad, good};
-pub use store::{Object, Place, Store, StoreAdapter};
+pub use store::{Object, Place, SELF, Store, StoreAdapter};
 
 #[doc(hidden)]
 pub use schemars;

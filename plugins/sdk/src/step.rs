@@ -79,6 +79,8 @@ pub enum Capability {
     Bytes,
     /// Queries to database files.
     Sql,
+    /// Requests over HTTP.
+    Http,
 }
 
 impl Capability {
@@ -89,6 +91,7 @@ impl Capability {
             Capability::Vault => "vault",
             Capability::Bytes => "bytes",
             Capability::Sql => "sql",
+            Capability::Http => "http",
         }
     }
 }

@@ -24,9 +24,12 @@ impl<S> Place<S> {
     /// # Errors
     /// What the host says, with the target's name.
     pub fn dir(&self) -> Result<Directory, Error> {
-        host::open_dir("self").map_err(|error| error.during(&self.name))
+        host::open_dir(SELF).map_err(|error| error.during(&self.name))
     }
 }
+
+/// The role of the target itself in calls of [`Store`], for [`http`](crate::http) requests.
+pub const SELF: &str = "self";
 
 /// A place for objects. Keys are relative paths with `/`. An error of kind `not-found` says that there is no such
 /// object.

@@ -28,6 +28,7 @@ pub fn host(folder: &Path) -> Host {
         plugin: plugin.to_owned(),
         target: None,
         dirs: vec![DirGrant { path: folder.to_owned(), write: true }],
+        hosts: Vec::new(),
     };
     let operator = Operator { grants: vec![grant("fs"), grant("fixture")], ..Operator::default() };
     let options = HostOptions { cache_dir: Some(folder.join("compiled")), ..HostOptions::default() };

@@ -12,7 +12,7 @@ use crate::stream::{FileSink, Reader, Source, Writer, pump};
 
 impl Guest {
     /// Takes the source out of its handle, for a thread to work on.
-    fn take_source(&mut self, reader: &Resource<Reader>) -> Result<Source, Fault> {
+    pub(crate) fn take_source(&mut self, reader: &Resource<Reader>) -> Result<Source, Fault> {
         let taken = self.table.get_mut(reader)?.0.take();
         taken.ok_or_else(|| guest_error(ErrorKind::Permanent, "the reader broke in an earlier call").into())
     }
@@ -65,13 +65,17 @@ impl HostReader for Guest {
         let (from, data) = blocking(move || {
             let want = usize::try_from(from.left()).unwrap_or(usize::MAX).min(want);
             let mut data = vec![0; want];
-            let count = from.read(&mut data).map_err(|error| from_io("read", "a file", &error))?;
+            let count = from.read(&mut data).map_err(|error| from_io("read", &from.name(), &error))?;
             data.truncate(count);
             Ok((from, data))
         })
         .await?;
         self.table.get_mut(&reader)?.0 = Some(from);
         Ok(data)
+    }
+
+    async fn left(&mut self, reader: Resource<Reader>) -> wasmtime::Result<Option<u64>> {
+        Ok(self.table.get(&reader)?.0.as_ref().and_then(Source::known))
     }
 
     async fn drop(&mut self, reader: Resource<Reader>) -> wasmtime::Result<()> {

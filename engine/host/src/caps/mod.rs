@@ -2,6 +2,7 @@
 
 pub mod bytes;
 pub mod dir;
+pub mod http;
 pub mod sql;
 pub mod sys;
 pub mod vault;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use lifeboat_core::grants::{DirGrant, Grant, Operator, SecretSource};
+use lifeboat_core::grants::{DirGrant, Grant, HostGrant, Operator, SecretSource};
 use lifeboat_core::plan::*;
 use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, Direction};
 use lifeboat_core::{Digest, Failure, Outcome, RunId, StepId};
@@ -13,7 +13,7 @@ use lifeboat_host::{Host, HostOptions, OperatorSecrets};
 use serde_json::{Value, json};
 
 /// A sink that keeps what it is told.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Heard {
     pub logs: Mutex<Vec<(String, String)>>,
     pub progress: AtomicUsize,
@@ -40,6 +40,8 @@ impl AttemptSink for Heard {
 pub struct Setting {
     pub host: Host,
     base: PathBuf,
+    /// Of a server that the fixture may reach, outside drills and in them.
+    pub port: u16,
 }
 
 pub fn dist(name: &str) -> PathBuf {
@@ -52,10 +54,12 @@ pub fn setting() -> &'static Setting {
     static SETTING: OnceLock<Setting> = OnceLock::new();
     SETTING.get_or_init(|| {
         let base = tempfile::tempdir().unwrap().keep();
+        let port = crate::http::serve();
         let grant = |plugin: &str, folder: &str, write| Grant {
             plugin: plugin.into(),
             target: None,
             dirs: vec![DirGrant { path: base.join(folder), write }],
+            hosts: vec![HostGrant { host: "127.0.0.1".into(), port, plain: true, ca: None, client: None }],
         };
         for folder in ["rw", "ro", "drill", "out"] {
             std::fs::create_dir(base.join(folder)).unwrap();
@@ -72,7 +76,7 @@ pub fn setting() -> &'static Setting {
         let host = Host::new(options, operator, secrets).unwrap();
         host.load_file(&dist("fixture.wasm")).unwrap();
         host.load_file(&dist("fs.wasm")).unwrap();
-        Setting { host, base }
+        Setting { host, base, port }
     })
 }
 

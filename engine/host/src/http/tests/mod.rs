@@ -1,0 +1,5 @@
+//! Requests against real servers on loopback that behave as badly as servers do.
+
+mod faults;
+mod place;
+mod secrecy;

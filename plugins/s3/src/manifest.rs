@@ -1,0 +1,299 @@
+//! Recovery points of buckets: a manifest of keys and versions.
+//!
+//! A manifest is an object of its own below `lifeboat/snapshots/` of the target that keeps it: lines of JSON, a head, one
+//! line for each object, and an end with the totals, so that half a manifest is told from a whole one. It is written by
+//! one last request, under a name that is made of the key of the step: what a second attempt writes is the same one.
+
+use lifeboat_sdk::host::{digest, from_list, now_ms};
+use lifeboat_sdk::prelude::*;
+use lifeboat_sdk::serde_json;
+
+use crate::Settings;
+use crate::bucket::Bucket;
+use crate::list::Entry;
+use crate::upload::Sink;
+
+/// What Lifeboat keeps for itself below the prefix of a target.
+pub const OWN: &str = "lifeboat/";
+/// Where the manifests are.
+const MANIFESTS: &str = "lifeboat/snapshots/";
+/// Bytes at the end of a manifest that hold its last line.
+const TAIL: u64 = 256;
+/// Bytes of one line: a key has at most a thousand.
+const LINE_MAX: usize = 64 * 1024;
+
+/// The first line.
+#[data]
+#[derive(Clone)]
+pub struct Top {
+    /// The version of the form: 1.
+    pub manifest: u32,
+    /// Its id.
+    pub id: String,
+    /// When it was made: milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// What it is called.
+    pub label: String,
+    /// The run that made it.
+    pub run: String,
+    /// The server that has the bytes.
+    pub origin: String,
+    /// The bucket that has the bytes.
+    pub bucket: String,
+}
+
+/// An object.
+#[data]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its key below the prefix that was protected.
+    pub key: String,
+    /// Its full key in the bucket that has the bytes.
+    pub at: String,
+    /// Its version there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// As the server gave it, without quotes.
+    pub etag: String,
+}
+
+/// The last line.
+#[data]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Objects.
+    pub objects: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+/// Where one is, and how large.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its id.
+    pub id: String,
+    key: String,
+    size: u64,
+}
+
+/// The id of what a step makes: the same for all its attempts.
+pub fn id_of(ctx: &Context<Settings>) -> Result<String, Error> {
+    let hash = digest(&from_list(ctx.key().as_bytes()))?.digest;
+    Ok(hash.trim_start_matches("blake3:").to_owned())
+}
+
+/// The first line of a new one.
+pub fn top(ctx: &Context<Settings>, id: &str, label: String, data: &Bucket) -> Top {
+    Top {
+        manifest: 1,
+        id: id.to_owned(),
+        time_ms: now_ms(),
+        label,
+        run: ctx.run().to_owned(),
+        origin: data.origin.clone(),
+        bucket: data.bucket.clone(),
+    }
+}
+
+fn key_of(keeper: &Bucket, id: &str) -> String {
+    keeper.full(&format!("{MANIFESTS}{id}.ndjson"))
+}
+
+/// The manifest of that very id, if it is there.
+pub fn exact(keeper: &Bucket, id: &str) -> Result<Option<Found>, Error> {
+    let key = key_of(keeper, id);
+    Ok(keeper.head(&key, None)?.map(|meta| Found { id: id.to_owned(), key, size: meta.size }))
+}
+
+/// A full id, a unique beginning of one, or `latest`.
+pub fn find(keeper: &Bucket, wanted: &str) -> Result<Found, Error> {
+    let folder = keeper.full(MANIFESTS);
+    let begin = if wanted == "latest" { "" } else { wanted };
+    let mut fits: Vec<(Entry, String)> = Vec::new();
+    keeper.objects(&format!("{folder}{begin}"), |entry| {
+        let id = entry.key.strip_prefix(&folder).and_then(|name| name.strip_suffix(".ndjson")).map(str::to_owned);
+        if let Some(id) = id {
+            // Of a thousand recovery points only the newest is wanted.
+            if begin.is_empty() {
+                fits.retain(|(other, _)| other.modified > entry.modified);
+            }
+            if !begin.is_empty() || fits.is_empty() {
+                fits.push((entry, id));
+            }
+        }
+        Ok(())
+    })?;
+    let place = keeper.place();
+    match fits.as_slice() {
+        [(entry, id)] => Ok(Found { id: id.clone(), key: entry.key.clone(), size: entry.size }),
+        [] => Err(Error {
+            kind: ErrorKind::NotFound,
+            message: format!("there is no snapshot '{wanted}' at {place}"),
+            hint: None,
+        }),
+        many => Err(Error::permanent(format!("'{wanted}' is the beginning of {} snapshots at {place}", many.len()))
+            .hint("give more of it")),
+    }
+}
+
+/// The totals of a manifest, from its end. A manifest without an end is none.
+pub fn totals(keeper: &Bucket, found: &Found) -> Result<Totals, Error> {
+    let offset = found.size.saturating_sub(TAIL);
+    let reader = keeper.get(&found.key, None, offset, Some(found.size - offset))?.body;
+    let mut tail = Vec::new();
+    loop {
+        let more = reader.read(4096)?;
+        if more.is_empty() {
+            break;
+        }
+        tail.extend(more);
+    }
+    let text = String::from_utf8_lossy(&tail);
+    text.lines().last().and_then(|line| serde_json::from_str(line).ok()).ok_or_else(|| cut(&found.id))
+}
+
+fn cut(id: &str) -> Error {
+    Error::permanent(format!("the snapshot {id} is damaged: its manifest is cut off"))
+        .hint("recover from an earlier snapshot, or from another place")
+}
+
+/// A manifest that is written.
+pub struct Draft<'a> {
+    sink: Sink<'a>,
+    totals: Totals,
+}
+
+impl<'a> Draft<'a> {
+    /// Begins one at its keeper.
+    pub fn new(keeper: &'a Bucket, top: &Top) -> Result<Self, Error> {
+        let mut draft = Self { sink: Sink::new(keeper, &key_of(keeper, &top.id)), totals: Totals::default() };
+        draft.line(top)?;
+        Ok(draft)
+    }
+
+    fn line<T: lifeboat_sdk::serde::Serialize>(&mut self, line: &T) -> Result<(), Error> {
+        let mut text = serde_json::to_vec(line).map_err(|error| Error::permanent(format!("the manifest: {error}")))?;
+        text.push(b'\n');
+        self.sink.write(&text)
+    }
+
+    /// One more object.
+    pub fn add(&mut self, item: &Item) -> Result<(), Error> {
+        self.totals.objects += 1;
+        self.totals.bytes += item.size;
+        self.line(item)
+    }
+
+    /// So far.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Leaves nothing behind.
+    pub fn give_up(mut self) {
+        self.sink.give_up();
+    }
+
+    /// Makes it an object. One that another attempt made in the meantime stays as it is.
+    pub fn finish(mut self) -> Result<Totals, Error> {
+        let totals = self.totals;
+        self.line(&totals)?;
+        match self.sink.finish(true) {
+            Err(error) if error.kind != ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(totals),
+        }
+    }
+}
+
+/// A manifest that is read, line by line: it may be larger than what a guest can hold.
+pub struct Pages {
+    reader: Reader,
+    held: Vec<u8>,
+    id: String,
+    ended: Option<Totals>,
+    counted: Totals,
+    /// Its first line.
+    pub top: Top,
+}
+
+impl Pages {
+    /// Opens it.
+    pub fn open(keeper: &Bucket, found: &Found) -> Result<Self, Error> {
+        let reader = keeper.get(&found.key, None, 0, None)?.body;
+        let nothing = Top {
+            manifest: 0,
+            id: String::new(),
+            time_ms: 0,
+            label: String::new(),
+            run: String::new(),
+            origin: String::new(),
+            bucket: String::new(),
+        };
+        let (held, counted) = (Vec::new(), Totals::default());
+        let mut pages = Self { reader, held, id: found.id.clone(), ended: None, counted, top: nothing };
+        let line = pages.line()?.ok_or_else(|| cut(&found.id))?;
+        pages.top = serde_json::from_slice(&line).map_err(|error| pages.damaged(&error))?;
+        if pages.top.manifest != 1 {
+            return Err(Error::permanent(format!("the snapshot {} is of a newer Lifeboat", found.id)));
+        }
+        Ok(pages)
+    }
+
+    fn damaged(&self, error: &serde_json::Error) -> Error {
+        Error::permanent(format!("the snapshot {} is damaged: {error}", self.id))
+            .hint("recover from an earlier snapshot, or from another place")
+    }
+
+    fn line(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        loop {
+            if let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
+                let rest = self.held.split_off(end + 1);
+                let mut line = std::mem::replace(&mut self.held, rest);
+                line.pop();
+                return Ok(Some(line));
+            }
+            // Small reads, since what is left of each is moved once for every line.
+            let more = self.reader.read(16 * 1024)?;
+            if more.is_empty() {
+                return if self.held.is_empty() { Ok(None) } else { Err(cut(&self.id)) };
+            }
+            self.held.extend(more);
+            if self.held.len() > LINE_MAX {
+                return Err(cut(&self.id));
+            }
+        }
+    }
+
+    /// The next object. After the last one the totals have been compared.
+    pub fn next(&mut self) -> Result<Option<Item>, Error> {
+        let Some(line) = self.line()? else {
+            return if self.ended.is_some() { Ok(None) } else { Err(cut(&self.id)) };
+        };
+        if let Ok(totals) = serde_json::from_slice::<Totals>(&line) {
+            self.ended = Some(totals);
+            return if totals == self.counted { self.next() } else { Err(cut(&self.id)) };
+        }
+        let item: Item = serde_json::from_slice(&line).map_err(|error| self.damaged(&error))?;
+        self.counted.objects += 1;
+        self.counted.bytes += item.size;
+        Ok(Some(item))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_manifest_are_told_apart() {
+        let item = r#"{"key":"a","at":"p/a","version":"v1","size":3,"etag":"e"}"#;
+        let read: Item = serde_json::from_str(item).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), item);
+        assert!(serde_json::from_str::<Totals>(item).is_err());
+        let totals = serde_json::to_string(&Totals { objects: 1, bytes: 3 }).unwrap();
+        assert!((totals.len() as u64) < TAIL);
+        assert!(serde_json::from_str::<Item>(&totals).is_err());
+    }
+}
