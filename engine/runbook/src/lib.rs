@@ -38,6 +38,7 @@ mod report;
 mod resolve;
 mod runs;
 mod schema;
+mod secrets;
 mod steps;
 mod syntax;
 mod triggers;

@@ -1,7 +1,9 @@
 //! `doctor`: looks for what is wrong, changes nothing.
 
 use lifeboat_core::Error;
+use lifeboat_core::grants::Operator;
 use lifeboat_host::Host;
+use lifeboat_secrets::{OperatorSecrets, Secrets};
 use lifeboat_store::Finding;
 use serde::Serialize;
 
@@ -65,6 +67,7 @@ pub fn doctor(world: &World) -> Result<Exit, Error> {
                 let text = format!("plugin {name} {} loads, {pinned}, {}", known.description.version, known.digest);
                 rows.push(Row::new(true, text));
             }
+            secrets(&operator, &mut rows);
             Some(host)
         }
     };
@@ -79,6 +82,17 @@ pub fn doctor(world: &World) -> Result<Exit, Error> {
         rows.iter().for_each(|row| put(&row.text(world)));
     }
     Ok(exit(&rows))
+}
+
+/// Whether each secret can be read. It is read, and not shown.
+fn secrets(operator: &Operator, rows: &mut Vec<Row>) {
+    let secrets = OperatorSecrets::new(operator);
+    for (name, source) in secrets.sources() {
+        rows.push(match secrets.get(name) {
+            Ok(_) => Row::new(true, format!("secret {name} ({source}) can be read")),
+            Err(error) => Row::new(false, format!("secret {name} ({source}): {error}")),
+        });
+    }
 }
 
 fn count(number: impl std::fmt::Display, word: &str) -> String {

@@ -41,7 +41,8 @@ pub async fn snapshots(world: &World, vault: &str, runbook: &Path, mode: &str) -
         Error::new("LB0902", format!("target '{vault}' is no vault: it names no password"))
             .hint("a vault's target has a line: password secret=\"NAME\"")
     })?;
-    let password = OperatorSecrets::new(&operator).get(secret)?;
+    let secrets = OperatorSecrets::new(&operator);
+    let password = secrets.get(secret)?;
     let store = host.object_store(target, target.settings.clone(), compiled.plan.mode)?;
     let opened = lifeboat_vault::open(store, password, false).await.map_err(|failure| told(failure, vault))?;
     let all = Arc::clone(&opened).snapshots(None).await.map_err(|failure| told(failure, vault))?;
