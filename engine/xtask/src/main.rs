@@ -1,6 +1,6 @@
 //! `cargo xtask …`: everything that is done to this repository besides building it, one entry each.
 //!
-//! It depends on little and on none of the engine, so that it builds in seconds on a fresh machine.
+//! It depends on little and on nothing of the engine, so that it builds in seconds on a fresh machine.
 
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ mod deny;
 mod functions;
 mod plugins;
 mod schemas;
+mod servers;
 mod shell;
 mod spdx;
 mod suite;
@@ -29,6 +30,7 @@ cargo xtask COMMAND
   plugins --rebuild build again and compare with plugins/dist, byte for byte
   schemas           write the generated files of schemas/
   schemas --check   tell whether schemas/ still fits the sources
+  servers …         the real servers of the tests, for a person: up NAME…, down, ls, install
   bench NAME…       run benchmarks; each prints its figure and its physical limit
   campaign          list the campaigns that break the engine on purpose
   campaign NAME…    run one: cut, inject, sim, mutants, kill, power, inject-io; each finding comes with its command
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         ["schemas"] => schemas::write(),
         ["schemas", "--check"] => schemas::check(),
         ["bench", names @ ..] if !names.is_empty() => bench::run(names),
+        ["servers", rest @ ..] => servers::run(rest),
         ["campaign", rest @ ..] => campaign::run(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

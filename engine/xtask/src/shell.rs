@@ -58,9 +58,14 @@ pub fn has(program: &str) -> bool {
 pub fn ensure(programs: &[(&str, &str)]) -> Result<(), String> {
     let missing: Vec<&str> =
         programs.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
+    if missing.is_empty() { Ok(()) } else { install(&missing) }
+}
+
+/// Installs packages of Debian, and says so.
+///
+/// # Errors
+/// We are not root, or are not on Debian, or the installation failed.
+pub fn install(missing: &[&str]) -> Result<(), String> {
     let list = missing.join(" ");
     if !has("apt-get") {
         return Err(format!("missing: {list}. There is no apt-get here to install it with; install it by hand"));

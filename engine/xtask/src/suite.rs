@@ -3,7 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::shell;
+use lifeboat_servers::Kind;
+
+use crate::{servers, shell};
 
 /// What the tests run besides Rust, as `(program, Debian package)`: restic is the judge of the vaults.
 const NEEDED: [(&str, &str); 1] = [("restic", "restic")];
@@ -15,6 +17,7 @@ const NEEDED: [(&str, &str); 1] = [("restic", "restic")];
 /// Something that is needed is missing, or a test failed.
 pub fn run() -> Result<(), String> {
     shell::ensure(&NEEDED)?;
+    servers::prepare(&Kind::ALL)?;
     let line = ["cargo", "test", "--release", "--workspace", "--locked", "--no-fail-fast"];
     println!("$ {}", line.join(" "));
     let mut child = shell::command(&line).stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo: {error}"))?;
