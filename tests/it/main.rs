@@ -9,6 +9,7 @@ mod damage;
 mod mistakes;
 mod people;
 mod recovery;
-mod vault;
 mod s3;
+mod secrets;
+mod vault;
 mod verbs;

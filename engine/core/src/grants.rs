@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Digest;
 use crate::plan::Mode;
+pub use crate::secrets::{Login, SecretCommand, SecretServer, SecretSource, ServerSecret};
 
 /// The operator's file (`lifeboat.kdl`), read and checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,12 @@ pub struct Operator {
     pub drill_grants: Vec<Grant>,
     /// Where secrets come from, by name.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Servers that keep secrets, by name.
+    #[serde(default)]
+    pub secret_servers: BTreeMap<String, SecretServer>,
+    /// The name of the secret that encrypts the journal; `None`: it is not encrypted.
+    #[serde(default)]
+    pub journal_secret: Option<String>,
     /// Who has which role, for approvals. Where nobody has any, no list is kept, and whoever may open the data folder may
     /// answer.
     #[serde(default)]
@@ -81,16 +88,6 @@ pub struct DirGrant {
     pub path: PathBuf,
     /// Whether it may be changed.
     pub write: bool,
-}
-
-/// Where a secret comes from. The value itself is never part of this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SecretSource {
-    /// An environment variable.
-    Env(String),
-    /// The first line of a file.
-    File(PathBuf),
 }
 
 impl Operator {

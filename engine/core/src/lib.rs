@@ -25,6 +25,7 @@ pub mod policy;
 pub mod ports;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod secrets;
 pub mod state;
 pub mod template;
 

@@ -29,7 +29,7 @@ fn median(mut times: Vec<Duration>) -> (Duration, Duration, Duration) {
 /// The fs plugin may do what it likes below that folder.
 fn grant(root: &Path) -> Vec<Grant> {
     let dirs = vec![DirGrant { path: root.to_path_buf(), write: true }];
-    vec![Grant { plugin: "fs".into(), target: None, dirs }]
+    vec![Grant { plugin: "fs".into(), target: None, dirs, hosts: Vec::new() }]
 }
 
 #[tokio::main]

@@ -10,7 +10,7 @@ use lifeboat_core::limits::{GUEST_MEMORY_BYTES_MAX, PARALLEL_GLOBAL_DEFAULT};
 use lifeboat_core::plan::{Mode, Target};
 use lifeboat_core::plugin::{Catalog, Known};
 use lifeboat_core::ports::StepExecutor;
-use lifeboat_core::{Error, Plan};
+use lifeboat_core::{Error, Failure, FailureKind, Plan};
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
@@ -25,7 +25,7 @@ use crate::guest::{Call, Context, Guest};
 use crate::http::{Hub, Times};
 use crate::objects::PluginStore;
 use crate::plugin::{self, Loaded, no_plugin};
-use crate::ports::{ObjectStore, Secrets, VaultProvider};
+use crate::ports::{ObjectStore, Secret, Secrets, VaultProvider};
 use crate::voice::Quiet;
 
 /// Settings of the sandbox.
@@ -107,6 +107,18 @@ impl Inner {
             }
             _ => Ok(Arc::clone(loaded)),
         }
+    }
+
+    /// A secret, read where waiting is allowed. What may pass is temporary.
+    pub(crate) async fn secret(&self, name: &str) -> Result<Secret, Failure> {
+        let (secrets, wanted) = (Arc::clone(&self.secrets), name.to_owned());
+        let read = tokio::task::spawn_blocking(move || secrets.get(&wanted)).await;
+        let read = read.unwrap_or_else(|_| Err(Error::new("LB0710", format!("reading the secret '{name}' broke off"))));
+        read.map_err(|error| {
+            let passes = lifeboat_secrets::may_pass(&error);
+            let failure = Failure::from(error);
+            if passes { Failure { kind: FailureKind::Temporary, ..failure } } else { failure }
+        })
     }
 
     pub(crate) fn vault_provider(&self) -> Option<Arc<dyn VaultProvider>> {

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use lifeboat_core::Failure;
 pub use lifeboat_core::ports::{AttemptSink, BoxFuture};
-use lifeboat_core::{Error, Failure};
+pub use lifeboat_secrets::{Secret, Secrets};
 
 /// An object in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,48 +34,6 @@ pub trait ObjectStore: Send + Sync + 'static {
     fn put<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<(), Failure>>;
     /// Deleting what is not there is done at once.
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
-}
-
-/// A secret, wiped from memory on drop, never printed.
-#[derive(Clone)]
-pub struct Secret(Arc<SecretBytes>);
-
-struct SecretBytes(Vec<u8>);
-
-impl Drop for SecretBytes {
-    fn drop(&mut self) {
-        for byte in &mut self.0 {
-            // SAFETY: `byte` is a valid, exclusive reference into a live vector. A volatile write is not removed as dead.
-            unsafe { std::ptr::write_volatile(byte, 0) };
-        }
-    }
-}
-
-impl Secret {
-    /// Takes the bytes over.
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(SecretBytes(bytes)))
-    }
-
-    /// The bytes, for the one call that needs them.
-    pub fn expose(&self) -> &[u8] {
-        &self.0.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-/// Where secrets come from.
-pub trait Secrets: Send + Sync + 'static {
-    /// The secret of that name, read anew each time, so that rotation needs no restart.
-    ///
-    /// # Errors
-    /// `LB0710` when there is none of that name or it cannot be read.
-    fn get(&self, name: &str) -> Result<Secret, Error>;
 }
 
 /// A vault to be opened.

@@ -3,10 +3,13 @@
 //! `schemas/runbook.md` is printed from it. The compiler reads nodes where they are checked, so the table is held to it by
 //! a test: what the compiler asks a node for is in the table, and what is in the table is asked for.
 
+mod operator;
+
 use std::fmt::Write as _;
 
 use lifeboat_core::plan::{InDoubt, Mode, StepKind};
 
+use self::operator::OPERATOR;
 use crate::model::InputType;
 use crate::steps::{WAIVABLE, roles, takes_snapshot};
 
@@ -221,70 +224,6 @@ const INNER: [Node; 6] = [
     ),
 ];
 
-/// The operator's file.
-const OPERATOR: [Node; 10] = [
-    node("plugins", "plugins \"DIR\"", "Folders with more plugins.", &[]),
-    node(
-        "pin",
-        "pin \"PLUGIN\" digest=\"blake3:…\"",
-        "The one build of a plugin that may be loaded.",
-        &[("digest", "string, required", "As `lifeboat plugin ls` prints it.")],
-    ),
-    node(
-        "grant",
-        "grant \"PLUGIN\" target=\"NAME\" { dir \"/srv/x\" write=#true }",
-        "What a plugin may reach.",
-        &[
-            ("target", "string", "For this target alone; for all if it is left out."),
-            ("dir", "node: path", "A folder with all that is below it."),
-            ("host", "node: name or address", "A host that may be spoken to over HTTP. At least one folder or host."),
-        ],
-    ),
-    node(
-        "dir",
-        "dir \"/srv/x\" write=#true",
-        "A folder, absolute or from the file's own folder.",
-        &[("write", "boolean", "Whether it may be changed; without it, it may be read.")],
-    ),
-    node(
-        "host",
-        "host \"*.s3.eu-central-1.amazonaws.com\" port=443",
-        "A host: its name, `*.` and an ending, or an address. This machine, link-local addresses and those of cloud metadata are reached only by a literal address (or `localhost`).",
-        &[
-            ("port", "whole number, 1 to 65535", "The port; 443 if it is left out, 80 with `plain`."),
-            ("plain", "boolean", "Without TLS."),
-            ("ca", "string", "The path of a file of certificates (PEM) that are trusted instead of this machine's."),
-            ("client-cert", "string", "The path of the certificate (PEM) by which the engine shows who it is."),
-            ("client-key", "string", "The path of its key (PEM)."),
-        ],
-    ),
-    node(
-        "proxy",
-        "proxy \"http://HOST:PORT\" except=\"localhost,.internal\"",
-        "The way out for HTTP, instead of what the environment says; `proxy \"none\"`: none.",
-        &[("except", "string", "Hosts that are reached directly, with commas between them.")],
-    ),
-    node("drill", "drill { grant … }", "The grants of drills. In a drill no others count.", &[]),
-    node(
-        "secret",
-        "secret \"NAME\" env=\"VARIABLE\"",
-        "Where the value of a secret comes from: exactly one of these.",
-        &[("env", "string", "The name of an environment variable."), ("file", "string", "The path of a file.")],
-    ),
-    node(
-        "role",
-        "role \"NAME\" \"PERSON\" …",
-        "Who may answer for a role. A file without any role lets anybody answer; one with roles has to name each role that is asked.",
-        &[],
-    ),
-    node(
-        "max-parallel",
-        "max-parallel 16",
-        "How many attempts may be under way at once, over all runs: 1 to 10000.",
-        &[],
-    ),
-];
-
 /// The reference of the language, in Markdown.
 pub fn reference() -> String {
     let mut page = String::from(HEAD);
@@ -430,7 +369,10 @@ runbook "r" {
 "#;
     const OPERATED: &str = "role \"r\" \"p\"\nplugins \"p\"\npin \"fs\" digest=\"x\"\ndrill { grant \"fs\" { dir \"/d\" write=#true; host \"h\" } }\n\
                             proxy \"none\"\n\
-                            secret \"s\" env=\"E\"\nmax-parallel 3\n";
+                            secret \"s\" env=\"E\"\nmax-parallel 3\njournal encrypt=\"s\"\n\
+                            secret-server \"v\" address=\"https://h\" { token secret=\"s\" }\n\
+                            secret-server \"w\" address=\"https://h\" { approle role-id=\"r\" secret=\"s\" }\n\
+                            secret-server \"x\" address=\"https://h\" { jwt role=\"r\" secret=\"s\" }\n";
 
     fn names(node: &str, fields: &[Field]) -> Vec<(String, String)> {
         fields.iter().map(|(name, ..)| (node.to_owned(), (*name).to_owned())).collect()
@@ -478,7 +420,8 @@ runbook "r" {
         table.sort_unstable();
         known.sort_unstable();
         assert_eq!(table, known);
-        let mut known: Vec<&str> = crate::operator::NODES.into_iter().chain(["dir", "host"]).collect();
+        let mut known: Vec<&str> =
+            crate::operator::NODES.into_iter().chain(["dir", "host", "token", "approle", "jwt"]).collect();
         known.sort_unstable();
         let mut table: Vec<&str> = OPERATOR.iter().map(|node| node.name).collect();
         table.sort_unstable();

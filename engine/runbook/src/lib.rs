@@ -39,6 +39,7 @@ mod report;
 mod resolve;
 mod runs;
 mod schema;
+mod secrets;
 mod speed;
 mod steps;
 mod syntax;

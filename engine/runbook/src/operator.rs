@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use lifeboat_core::Digest;
-use lifeboat_core::grants::{DirGrant, Grant, Operator, SecretSource};
+use lifeboat_core::grants::{DirGrant, Grant, Operator};
 
 use crate::SourceFile;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::egress;
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, number, string, unknown_node};
 use crate::report::Report;
+use crate::secrets::{self, Uses};
 use crate::syntax::Node;
 
-pub(crate) const NODES: [&str; 8] = ["plugins", "pin", "grant", "drill", "secret", "role", "proxy", "max-parallel"];
+pub(crate) const NODES: [&str; 10] =
+    ["plugins", "pin", "grant", "drill", "secret", "secret-server", "journal", "role", "proxy", "max-parallel"];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
 ///
@@ -26,9 +28,11 @@ pub fn parse_operator(source: &SourceFile, folder: &Path) -> Result<Operator, Ve
     }
     let parsed = crate::syntax::parse(&mut report, "drill");
     let mut operator = Operator::default();
+    let mut uses = Uses::default();
     for node in &parsed.nodes {
-        read(node, folder, &mut operator, &mut report);
+        read(node, folder, &mut operator, &mut uses, &mut report);
     }
+    uses.check(&operator, &mut report);
     if report.has_errors() { Err(report.finish()) } else { Ok(operator) }
 }
 
@@ -55,7 +59,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-fn read(node: &Node, folder: &Path, operator: &mut Operator, report: &mut Report) {
+fn read(node: &Node, folder: &Path, operator: &mut Operator, uses: &mut Uses, report: &mut Report) {
     match node.name.as_str() {
         "plugins" => {
             no_props(node, report);
@@ -79,7 +83,9 @@ fn read(node: &Node, folder: &Path, operator: &mut Operator, report: &mut Report
                 }
             }
         }
-        "secret" => secret(node, folder, operator, report),
+        "secret" => secrets::secret(node, folder, operator, uses, report),
+        "secret-server" => secrets::server(node, folder, operator, uses, report),
+        "journal" => secrets::journal(node, operator, uses, report),
         "role" => role(node, operator, report),
         "proxy" => operator.proxy = egress::proxy(node, report).or(operator.proxy.take()),
         "max-parallel" => {
@@ -192,32 +198,10 @@ fn role(node: &Node, operator: &mut Operator, report: &mut Report) {
     }
 }
 
-fn secret(node: &Node, folder: &Path, operator: &mut Operator, report: &mut Report) {
-    at_most_args(node, 1, report);
-    let name = declared_name(node, report);
-    let mut fields = Fields::new(node);
-    let env = fields.string("env", report);
-    let file = fields.string("file", report);
-    fields.refuse_rest(&["env", "file"], report);
-    let source = match (env, file) {
-        (Some(env), None) => Some(SecretSource::Env(env.text)),
-        (None, Some(file)) => resolve(&file.text, file.span, folder, report).map(SecretSource::File),
-        _ => {
-            report
-                .error("LB0404", node.head, "a secret comes from exactly one place")
-                .help("write env=\"NAME\" or file=\"/path\"; the value itself never stands in this file");
-            None
-        }
-    };
-    if let (Some(name), Some(source)) = (name, source)
-        && operator.secrets.insert(name.text.clone(), source).is_some()
-    {
-        report.error("LB0405", name.span, format!("secret '{}' is declared twice", name.text)).help("keep one of them");
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use lifeboat_core::grants::SecretSource;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Operator, Vec<Diagnostic>> {

@@ -1,10 +1,12 @@
 //! `doctor`: looks for what is wrong, changes nothing.
 
+use lifeboat_core::grants::Operator;
 use lifeboat_core::plan::Step;
 use lifeboat_core::state::{ByHand, RunState};
 use lifeboat_core::{Digest, Error};
 use lifeboat_host::Host;
-use lifeboat_store::Finding;
+use lifeboat_secrets::{OperatorSecrets, Secrets};
+use lifeboat_store::{Finding, Options};
 use serde::Serialize;
 
 use crate::commands::evidence;
@@ -52,6 +54,7 @@ pub fn exit(rows: &[Row]) -> Exit {
 /// Only what keeps it from looking at all; what it finds is its output.
 pub fn doctor(world: &World) -> Result<Exit, Error> {
     let mut rows: Vec<Row> = Vec::new();
+    let mut options = Ok(Options::default());
     let host = match world.host() {
         Err(error) => {
             rows.push(Row::new(false, format!("operator file and plugins: {error}")));
@@ -68,11 +71,13 @@ pub fn doctor(world: &World) -> Result<Exit, Error> {
                 let text = format!("plugin {name} {} loads, {pinned}, {}", known.description.version, known.digest);
                 rows.push(Row::new(true, text));
             }
+            secrets(&operator, &mut rows);
+            options = world.store_options(&operator);
             Some(host)
         }
     };
     if world.data.exists() {
-        data(world, host.as_ref(), &mut rows);
+        data(world, host.as_ref(), options, &mut rows);
     } else {
         rows.push(Row::new(true, format!("data folder {}: none yet", world.data.display())));
     }
@@ -84,15 +89,28 @@ pub fn doctor(world: &World) -> Result<Exit, Error> {
     Ok(exit(&rows))
 }
 
+/// Whether each secret can be read. It is read, and not shown.
+fn secrets(operator: &Operator, rows: &mut Vec<Row>) {
+    let secrets = OperatorSecrets::new(operator);
+    for (name, source) in secrets.sources() {
+        rows.push(match secrets.get(name) {
+            Ok(_) => Row::new(true, format!("secret {name} ({source}) can be read")),
+            Err(error) => Row::new(false, format!("secret {name} ({source}): {error}")),
+        });
+    }
+}
+
 fn count(number: impl std::fmt::Display, word: &str) -> String {
     let number = number.to_string();
     let plural = if number == "1" { "" } else { "s" };
     format!("{number} {word}{plural}")
 }
 
-fn data(world: &World, host: Option<&Host>, rows: &mut Vec<Row>) {
+fn data(world: &World, host: Option<&Host>, options: Result<Options, Error>, rows: &mut Vec<Row>) {
     let folder = world.data.display();
-    let found = match lifeboat_store::inspect(&world.data) {
+    let key = options.map(|options| options.key);
+    let inspected = key.clone().and_then(|key| lifeboat_store::inspect_with(&world.data, key.as_ref()));
+    let found = match inspected {
         Ok(found) => found,
         Err(error) => return rows.push(Row::new(false, format!("data folder {folder}: {error}"))),
     };
@@ -103,8 +121,16 @@ fn data(world: &World, host: Option<&Host>, rows: &mut Vec<Row>) {
         count(found.segments, "segment")
     );
     rows.push(Row::new(true, text));
+    match (found.encrypted, &key) {
+        (true, _) => rows.push(Row::new(true, "the journal is encrypted".to_owned())),
+        (false, Ok(Some(_))) => {
+            let text = "LB0617: the journal is in the clear; 'lifeboat journal encrypt' encrypts it and keeps a copy";
+            rows.push(Row::new(false, text.to_owned()));
+        }
+        _ => {}
+    }
     rows.extend(found.findings.iter().map(Row::of));
-    let Ok(journal) = lifeboat_store::read_only(&world.data) else { return };
+    let Ok(journal) = key.and_then(|key| lifeboat_store::read_only_with(&world.data, key.as_ref())) else { return };
     rows.extend(
         journal.known().iter().filter_map(|run| journal.state(run).ok()).flat_map(|state| evidence(world, &state)),
     );

@@ -45,7 +45,8 @@ pub fn place(world: &World, vault: &str, runbook: &Path, mode: &str) -> Result<O
         Error::new("LB0902", format!("target '{vault}' is no vault: it names no password"))
             .hint("a vault's target has a line: password secret=\"NAME\"")
     })?;
-    let password = OperatorSecrets::new(&operator).get(secret)?;
+    let secrets = OperatorSecrets::new(&operator);
+    let password = secrets.get(secret)?;
     let store = host.object_store(target, target.settings.clone(), compiled.plan.mode)?;
     Ok(Some((lifeboat_vault::slowed(store, target.upload_limit()), password)))
 }

@@ -10,7 +10,10 @@ use crate::caps::dir::Directory;
 use crate::fault::{Fault, from_failure, guest_error, refused};
 use crate::guest::Guest;
 use crate::objects::PluginStore;
-use crate::ports::{self, Vault, VaultTarget};
+use crate::ports::{self, ObjectStore, Secret, Vault, VaultTarget};
+
+/// What a vault says when the password is wrong: the signal to read it afresh.
+const WRONG_PASSWORD: &str = "LB0801";
 
 /// An open vault as a guest holds it.
 pub struct Repository(Arc<dyn Vault>);
@@ -36,7 +39,7 @@ impl Host for Guest {
         let bound = self.context.target(&role)?.clone();
         let name = bound.target.name.clone();
         let host = Arc::clone(&self.context.host);
-        let Some(secret) = bound.target.secrets.get("password") else {
+        let Some(secret) = bound.target.secrets.get("password").cloned() else {
             let message = format!("target '{name}' holds a vault, and names no secret for its password");
             let hint = format!("add to target \"{name}\" in the runbook: password secret=\"NAME\"");
             return Err(refused(message, Some(hint)).into());
@@ -48,11 +51,26 @@ impl Host for Guest {
             return Err(guest_error(ErrorKind::Permanent, "this engine was put together without vaults").into());
         };
         let upload_limit = bound.target.upload_limit();
-        let password = host.secrets.get(secret).map_err(|error| told(error.into()))?;
+        let password = host.secret(&secret).await.map_err(told)?;
         let plugin = host.plugin_for(&bound.target.plugin, self.context.plan.as_deref()).map_err(|e| told(e.into()))?;
         let store = PluginStore::new(&host, plugin, bound.target, bound.settings, mode).map_err(|e| told(e.into()))?;
-        let target = VaultTarget { name, store: Arc::new(store), password, create, upload_limit };
-        let vault = provider.open(target).await.map_err(told)?;
+        let store: Arc<dyn ObjectStore> = Arc::new(store);
+        let target = |password: &Secret| {
+            let (name, store, password) = (name.clone(), Arc::clone(&store), password.clone());
+            VaultTarget { name, store, password, create, upload_limit }
+        };
+        let vault = match provider.open(target(&password)).await {
+            Err(failure) if failure.code.as_ref().is_some_and(|code| code.0 == WRONG_PASSWORD) => {
+                // The password may have been changed since it was read: it is read afresh, and tried once more.
+                host.secrets.rejected(&secret);
+                let fresh = host.secret(&secret).await.map_err(told)?;
+                if fresh == password {
+                    return Err(told(failure));
+                }
+                provider.open(target(&fresh)).await.map_err(told)?
+            }
+            opened => opened.map_err(told)?,
+        };
         Ok(self.table.push(Repository(vault))?)
     }
 }

@@ -1,0 +1,136 @@
+//! The table of the operator's file.
+
+use super::{Node, node};
+
+/// The operator's file.
+pub(super) const OPERATOR: [Node; 15] = [
+    node("plugins", "plugins \"DIR\"", "Folders with more plugins.", &[]),
+    node(
+        "pin",
+        "pin \"PLUGIN\" digest=\"blake3:…\"",
+        "The one build of a plugin that may be loaded.",
+        &[("digest", "string, required", "As `lifeboat plugin ls` prints it.")],
+    ),
+    node(
+        "grant",
+        "grant \"PLUGIN\" target=\"NAME\" { dir \"/srv/x\" write=#true }",
+        "What a plugin may reach.",
+        &[
+            ("target", "string", "For this target alone; for all if it is left out."),
+            ("dir", "node: path", "A folder with all that is below it."),
+            ("host", "node: name or address", "A host that may be spoken to over HTTP. At least one folder or host."),
+        ],
+    ),
+    node(
+        "dir",
+        "dir \"/srv/x\" write=#true",
+        "A folder, absolute or from the file's own folder.",
+        &[("write", "boolean", "Whether it may be changed; without it, it may be read.")],
+    ),
+    node(
+        "host",
+        "host \"*.s3.eu-central-1.amazonaws.com\" port=443",
+        "A host: its name, `*.` and an ending, or an address. This machine, link-local addresses and those of cloud metadata are reached only by a literal address (or `localhost`).",
+        &[
+            ("port", "whole number, 1 to 65535", "The port; 443 if it is left out, 80 with `plain`."),
+            ("plain", "boolean", "Without TLS."),
+            ("ca", "string", "The path of a file of certificates (PEM) that are trusted instead of this machine's."),
+            ("client-cert", "string", "The path of the certificate (PEM) by which the engine shows who it is."),
+            ("client-key", "string", "The path of its key (PEM)."),
+        ],
+    ),
+    node(
+        "proxy",
+        "proxy \"http://HOST:PORT\" except=\"localhost,.internal\"",
+        "The way out for HTTP, instead of what the environment says; `proxy \"none\"`: none.",
+        &[("except", "string", "Hosts that are reached directly, with commas between them.")],
+    ),
+    node("drill", "drill { grant … }", "The grants of drills. In a drill no others count.", &[]),
+    node(
+        "secret",
+        "secret \"NAME\" env=\"VARIABLE\"",
+        "Where the value of a secret comes from: exactly one of `env`, `file`, `command` and `server`. It is read when it is used, so a new value needs no restart.",
+        &[
+            ("env", "string", "The name of an environment variable."),
+            ("file", "string", "The path of a file. Its first line is the secret."),
+            (
+                "command",
+                "node: strings",
+                "A program by its absolute path, and its arguments; no shell is between. What it prints is the secret, without a newline at the end. Kept for 30 s.",
+            ),
+            ("timeout", "duration, 10s", "How long the command may take, at most 5m."),
+            (
+                "server",
+                "string",
+                "The `secret-server` that keeps it. Kept for 30 s, or for its lease where that is shorter.",
+            ),
+            ("path", "string", "Of a server: the path below the mount."),
+            ("field", "string", "Of a server: the field."),
+            ("mount", "string, secret", "Of a server: where the key-value engine is mounted."),
+            ("kv", "number, 2", "Of a server: the version of the key-value engine, 1 or 2."),
+        ],
+    ),
+    node(
+        "secret-server",
+        "secret-server \"NAME\" address=\"https://HOST:8200\" { token secret=\"NAME\" }",
+        "A server with the HTTP API of OpenBao and Vault, and exactly one way to log in.",
+        &[
+            ("address", "string, required", "`https://HOST:PORT`. `http://` is for this machine."),
+            ("plain-http", "boolean", "Allows `http://` to another machine."),
+            (
+                "ca",
+                "string",
+                "A file of certificates in PEM that vouch for the server, instead of those of the system.",
+            ),
+            ("namespace", "string", "The namespace that is asked."),
+            ("timeout", "duration, 10s", "How long one request may take, at most 5m."),
+            ("token", "node", "Log in with a token."),
+            ("approle", "node", "Log in as a role with a secret id."),
+            ("jwt", "node", "Log in with a signed token, as Kubernetes gives one to each pod."),
+        ],
+    ),
+    node(
+        "token",
+        "token secret=\"NAME\"",
+        "Of a `secret-server`.",
+        &[("secret", "string, required", "The secret that holds the token. It does not come from a server itself.")],
+    ),
+    node(
+        "approle",
+        "approle role-id=\"ID\" secret=\"NAME\"",
+        "Of a `secret-server`.",
+        &[
+            ("role-id", "string, required", "The id of the role. It is no secret."),
+            ("secret", "string, required", "The secret that holds the secret id."),
+            ("mount", "string, approle", "Where the method is mounted."),
+        ],
+    ),
+    node(
+        "jwt",
+        "jwt role=\"ROLE\" secret=\"NAME\"",
+        "Of a `secret-server`.",
+        &[
+            ("role", "string, required", "The role."),
+            ("secret", "string, required", "The secret that holds the signed token."),
+            ("mount", "string, kubernetes", "Where the method is mounted."),
+        ],
+    ),
+    node(
+        "journal",
+        "journal encrypt=\"SECRET\"",
+        "How the journal in the data folder is kept.",
+        &[("encrypt", "string, required", "The secret whose value encrypts it; see `lifeboat journal --help`.")],
+    ),
+    node(
+        "role",
+        "role \"NAME\" \"PERSON\" …",
+        "Who may answer for a role. A role that is not named here anybody may answer for.",
+        &[],
+    ),
+    node(
+        "max-parallel",
+        "max-parallel 16",
+        "How many attempts may be under way at once, over all runs: 1 to 10000.",
+        &[],
+    ),
+];
