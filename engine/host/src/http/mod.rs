@@ -7,6 +7,7 @@ pub mod egress;
 pub mod incoming;
 pub mod mask;
 pub mod proxy;
+pub mod rules;
 pub mod send;
 pub mod sign;
 pub mod sums;

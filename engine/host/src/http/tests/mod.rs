@@ -3,3 +3,4 @@
 mod faults;
 mod place;
 mod secrecy;
+mod tls;
