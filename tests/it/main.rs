@@ -9,4 +9,5 @@ mod damage;
 mod mistakes;
 mod people;
 mod recovery;
+mod secrets;
 mod verbs;

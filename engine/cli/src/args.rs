@@ -264,6 +264,9 @@ pub enum Command {
     /// Plugins: what there is, and what they can do.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// The journal in the data folder: encrypt it, or change the secret that it is encrypted with.
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Look for what is wrong: data folder, operator file, plugins. With --repair, mend the data folder.
     Doctor {
         /// Mend what is damaged in the data folder. A copy of the journal as it was is made first, and kept.
@@ -273,6 +276,21 @@ pub enum Command {
         /// in a file beside the copy. May be given more than once.
         #[arg(long, value_name = "RUN", requires = "repair")]
         cut: Vec<String>,
+    },
+}
+
+/// The commands about the journal.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Encrypt a journal that is in the clear, with the secret that 'journal encrypt' names in the operator file. The
+    /// journal in the clear is kept beside it. A new data folder is encrypted from the start.
+    Encrypt,
+    /// Let an encrypted journal take a new secret: the one that 'journal encrypt' names now. Only the wrapped key is
+    /// written anew.
+    Rekey {
+        /// The secret that it was encrypted with, as the operator file declares it.
+        #[arg(long, value_name = "SECRET")]
+        from: String,
     },
 }
 

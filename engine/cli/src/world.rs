@@ -11,7 +11,8 @@ use lifeboat_core::{Error, limits};
 use lifeboat_host::{Host, HostOptions, OperatorSecrets};
 use lifeboat_runbook::operator::parse_operator;
 use lifeboat_runtime::{Engine, EngineParts};
-use lifeboat_store::{EmbeddedStore, Opened, Options};
+use lifeboat_secrets::Secrets;
+use lifeboat_store::{EmbeddedStore, Key, Opened, Options};
 use lifeboat_vault::RusticVaults;
 
 use crate::args::Cli;
@@ -85,12 +86,24 @@ impl World {
         Ok(self.host()?.0.catalog())
     }
 
+    /// How the journal is opened: with the secret that the operator's file names for it.
+    ///
+    /// # Errors
+    /// What keeps the secret from being read.
+    pub fn store_options(&self, operator: &Operator) -> Result<Options, Error> {
+        let key = match &operator.journal_secret {
+            Some(name) => Some(Key::new(OperatorSecrets::new(operator).get(name)?.expose().to_vec())),
+            None => None,
+        };
+        Ok(Options { key, ..Options::default() })
+    }
+
     /// An engine over the data folder, which is locked for it. Says what opening found.
     ///
     /// # Errors
     /// What the store or the sandbox has against it.
     pub fn engine(&self, host: &Host, operator: &Operator) -> Result<Engine, Error> {
-        let (store, opened) = EmbeddedStore::open(&self.data, Options::default())?;
+        let (store, opened) = EmbeddedStore::open(&self.data, self.store_options(operator)?)?;
         self.tell(&opened);
         let parallel = operator.max_parallel.unwrap_or(limits::PARALLEL_GLOBAL_DEFAULT);
         Ok(Engine::new(EngineParts {

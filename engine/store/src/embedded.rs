@@ -17,6 +17,7 @@ use crate::indexer::IndexQueue;
 use crate::open::{self, Opened, Options, Parts};
 use crate::reader;
 use crate::replay::Location;
+use crate::seal::Seal;
 use crate::shared::Shared;
 use crate::writer::{Command, Queue, Reply, Writer};
 
@@ -33,6 +34,7 @@ pub struct EmbeddedStore {
 /// What reading needs.
 struct Reading {
     journal: PathBuf,
+    seal: Option<Arc<Seal>>,
     index: Index,
     shared: Arc<Shared>,
 }
@@ -41,7 +43,8 @@ impl EmbeddedStore {
     /// Opens the data folder, and makes it where it is missing. What was found and mended is told beside the store.
     ///
     /// # Errors
-    /// `LB0601` another process has it, `LB0603` the disk is full, `LB0605` unknown format, `LB0606` the system refused.
+    /// `LB0601` another process has it, `LB0603` the disk is full, `LB0605` unknown format, `LB0606` the system refused;
+    /// `LB0615` wrong key, `LB0616` no key, `LB0617` in the clear though there is a key, `LB0618` no key file, `LB0620` half encrypted.
     /// Damage is no error: it is in [`Opened`], and the runs that it does not touch go on.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), Error> {
         let (parts, opened) = open::open(dir, &options)?;
@@ -54,9 +57,15 @@ impl EmbeddedStore {
         let shared = Arc::new(Shared::new(model));
         let waiting = Arc::new(IndexQueue::default());
         let queue = Arc::new(Queue::default());
-        let reading =
-            Arc::new(Reading { journal: folder.journal(), index: index.reader(), shared: Arc::clone(&shared) });
-        let writer = Writer::new(folder.journal(), options, Arc::clone(&shared), Arc::clone(&waiting), active, next);
+        let reading = Arc::new(Reading {
+            journal: folder.journal(),
+            seal: folder.seal.clone(),
+            index: index.reader(),
+            shared: Arc::clone(&shared),
+        });
+        let mut writer =
+            Writer::new(folder.journal(), options, Arc::clone(&shared), Arc::clone(&waiting), active, next);
+        writer.seal.clone_from(&folder.seal);
         let mut store = Self { reading, queue: Arc::clone(&queue), threads: Vec::new(), _lock: lock };
         store.spawn("lifeboat-index", move || {
             let mut index = index;
@@ -135,7 +144,7 @@ impl Reading {
         };
         let known = locations.last().map_or(0, |location| location.last);
         locations.extend(recent.into_iter().filter(|location| location.first > known));
-        reader::events(&self.journal, run, &locations, after, head)
+        reader::events(&self.journal, run, &locations, after, head, self.seal.as_deref())
     }
 }
 

@@ -103,3 +103,45 @@ pub(crate) fn closed() -> Error {
     Error::new("LB0606", "the store was closed before the write was acknowledged")
         .hint("open the data folder again and read the run back")
 }
+
+/// The journal is encrypted, and no secret is named for it.
+pub(crate) fn no_key(dir: &Path) -> Error {
+    Error::new("LB0616", "the journal is encrypted, and the operator's file names no secret for it")
+        .with("path", dir.display())
+        .hint("add to lifeboat.kdl: journal encrypt=\"SECRET\", with the secret that it was encrypted with")
+}
+
+/// The secret does not open the journal.
+pub(crate) fn wrong_key(dir: &Path) -> Error {
+    Error::new("LB0615", "the secret does not open the journal; nothing was changed")
+        .with("path", dir.display())
+        .hint("name the right secret in 'journal encrypt'; where the secret was changed, 'lifeboat journal rekey --from OLD' takes the new one")
+}
+
+/// The journal is in the clear, though it is to be encrypted.
+pub(crate) fn in_the_clear(dir: &Path) -> Error {
+    Error::new("LB0617", "the journal is not encrypted, though the operator's file wants it to be; nothing was stored")
+        .with("path", dir.display())
+        .hint("'lifeboat journal encrypt' encrypts it and keeps a copy; it can be read as it is")
+}
+
+/// The key file of an encrypted journal is gone or damaged.
+pub(crate) fn no_key_file(dir: &Path) -> Error {
+    Error::new("LB0618", "the key of the encrypted journal is missing or damaged")
+        .with("path", dir.display())
+        .hint("bring the files FORMAT, KEY and KEY.copy back from a copy of the data folder: without them nothing can be read")
+}
+
+/// A journal that cannot be encrypted as it is.
+pub(crate) fn not_to_encrypt(dir: &Path, reason: &str) -> Error {
+    Error::new("LB0619", format!("the journal cannot be encrypted: {reason}; nothing was changed"))
+        .with("path", dir.display())
+        .hint("'lifeboat doctor' tells what is wrong with it and what can be done")
+}
+
+/// Encrypting was interrupted.
+pub(crate) fn half_encrypted(dir: &Path) -> Error {
+    Error::new("LB0620", "encrypting the journal was interrupted")
+        .with("path", dir.display())
+        .hint("run 'lifeboat journal encrypt' again: it goes on where it was")
+}

@@ -245,7 +245,7 @@ pub(crate) fn look(folder: &Folder) -> Result<Option<Vec<lifeboat_core::ports::R
     let identity = folder.identity().map_err(|error| error.message)?.unwrap_or_default();
     let scratch = Scratch::new().map_err(|cause| format!("no room to look into it: {cause}"))?;
     copy_flat(&state, &scratch.0).map_err(|cause| cause.to_string())?;
-    let (index, loaded) = Index::open(&scratch.0, &identity, CACHE_BYTES)?;
+    let (index, loaded) = Index::open(&scratch.0, &identity, CACHE_BYTES, folder.seal.clone())?;
     drop(index);
     match loaded.position {
         None => Err("it is empty".to_owned()),
@@ -298,7 +298,7 @@ impl Drop for Scratch {
 /// # Errors
 /// `LB0605` unknown format, `LB0606` the system refused.
 pub(crate) fn examine(folder: &Folder, ours: bool) -> Result<Vec<Finding>, Error> {
-    let (_, mut replay) = crate::offline::load(&folder.root)?;
+    let mut replay = crate::offline::load(folder)?;
     let journal = crate::offline::reading(folder, &mut replay);
     Ok(findings(folder, &replay, &journal, ours))
 }

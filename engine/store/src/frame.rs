@@ -8,6 +8,8 @@
 use lifeboat_core::RunId;
 use lifeboat_core::ports::{Lease, RunHead};
 
+use crate::seal::{ADDED, Seal};
+
 /// Bytes of a frame's header.
 pub(crate) const HEADER: usize = 52;
 /// What every frame starts with.
@@ -118,16 +120,21 @@ impl Events {
 }
 
 /// The hash by which a damaged frame's owner is recognised.
-pub(crate) fn owner_of_run(run: &RunId) -> u64 {
-    short_hash(KIND_EVENTS, run.as_str())
+pub(crate) fn owner_of_run(run: &RunId, seal: Option<&Seal>) -> u64 {
+    short_hash(KIND_EVENTS, run.as_str(), seal)
 }
 
-fn short_hash(kind: u8, name: &str) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[kind]);
-    hasher.update(name.as_bytes());
-    let hash = hasher.finalize();
-    hash.as_bytes().iter().take(8).rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+fn short_hash(kind: u8, name: &str, seal: Option<&Seal>) -> u64 {
+    let hash = match seal {
+        Some(seal) => seal.name(kind, name),
+        None => {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&[kind]);
+            hasher.update(name.as_bytes());
+            *hasher.finalize().as_bytes()
+        }
+    };
+    hash.iter().take(8).rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
 }
 
 /// Where a frame stands among the others.
@@ -142,27 +149,28 @@ pub(crate) struct Place {
 }
 
 /// Appends a frame for `record` to `out`. Its header, or `None` if the payload does not fit into 32 bits.
-pub(crate) fn encode(record: &Record, at: Place, out: &mut Vec<u8>) -> Option<Header> {
+/// With a seal the payload is encrypted, and bound to the rest of the header.
+pub(crate) fn encode(record: &Record, at: Place, seal: Option<&Seal>, out: &mut Vec<u8>) -> Option<Header> {
     let Place { number, batch, previous } = at;
     let start = out.len();
     out.resize(start + HEADER, 0);
     let (kind, owner) = match record {
         Record::Events(events) => {
             put_events(out, events);
-            (KIND_EVENTS, owner_of_run(&events.run))
+            (KIND_EVENTS, owner_of_run(&events.run, seal))
         }
         Record::Document { key, version, value } => {
             put_bytes(out, key.as_bytes());
             out.extend_from_slice(&version.to_le_bytes());
             put_bytes(out, value);
-            (KIND_DOCUMENT, short_hash(KIND_DOCUMENT, key))
+            (KIND_DOCUMENT, short_hash(KIND_DOCUMENT, key, seal))
         }
         Record::Lease { name, lease } => {
             put_bytes(out, name.as_bytes());
             put_bytes(out, lease.holder.as_bytes());
             out.extend_from_slice(&lease.epoch.to_le_bytes());
             out.extend_from_slice(&lease.expires_ms.to_le_bytes());
-            (KIND_LEASE, short_hash(KIND_LEASE, name))
+            (KIND_LEASE, short_hash(KIND_LEASE, name, seal))
         }
         Record::Lost(lost) => {
             put_lost(out, lost);
@@ -170,15 +178,19 @@ pub(crate) fn encode(record: &Record, at: Place, out: &mut Vec<u8>) -> Option<He
         }
         Record::Set(set) => {
             put_set(out, set);
-            (KIND_SET, owner_of_run(&set.run))
+            (KIND_SET, owner_of_run(&set.run, seal))
         }
     };
-    let payload = out.get(start + HEADER..)?;
-    let Ok(length) = u32::try_from(payload.len()) else {
+    let plain = out.len() - start - HEADER;
+    let Ok(length) = u32::try_from(plain + seal.map_or(0, |_| ADDED)) else {
         out.truncate(start);
         return None;
     };
-    let header = Header { kind, length, payload_crc: crc32c::crc32c(payload), number, batch, owner, previous };
+    let mut header = Header { kind, length, payload_crc: 0, number, batch, owner, previous };
+    if let Some(seal) = seal {
+        seal.frame(&header.bound(), out, start + HEADER)?;
+    }
+    header.payload_crc = crc32c::crc32c(out.get(start + HEADER..)?);
     let bytes = header.to_bytes();
     out.get_mut(start..start + HEADER)?.copy_from_slice(&bytes);
     Some(header)
@@ -263,14 +275,35 @@ impl Header {
         })
     }
 
+    /// What a sealed payload is bound to: all of it but the sums.
+    fn bound(&self) -> [u8; HEADER] {
+        Self { payload_crc: 0, ..*self }.to_bytes()
+    }
+
     /// Bytes of the whole frame.
     pub fn frame_bytes(&self) -> u64 {
         HEADER as u64 + u64::from(self.length)
     }
 }
 
-/// Reads the record of a frame whose checksums are good. `None` where it makes no sense all the same.
-pub(crate) fn decode(kind: u8, payload: &[u8]) -> Option<Record> {
+/// Why a frame whose checksums are good is none all the same.
+pub(crate) const SENSELESS: &str = "a record makes no sense though its checksum is good";
+/// The same, of an encrypted journal.
+pub(crate) const UNSEALED: &str =
+    "a record does not decrypt though its checksum is good: it was changed, or is not of this journal";
+
+/// Reads the record of a frame whose checksums are good. Otherwise what is wrong with it all the same.
+pub(crate) fn read(header: &Header, payload: &[u8], seal: Option<&Seal>) -> Result<Record, &'static str> {
+    match seal {
+        None => decode(header.kind, payload).ok_or(SENSELESS),
+        Some(seal) => {
+            let plain = seal.open_frame(&header.bound(), payload).ok_or(UNSEALED)?;
+            decode(header.kind, &plain).ok_or(SENSELESS)
+        }
+    }
+}
+
+fn decode(kind: u8, payload: &[u8]) -> Option<Record> {
     let mut cursor = Cursor(payload);
     let record = match kind {
         KIND_EVENTS => Record::Events(take_events(&mut cursor)?),
@@ -392,7 +425,7 @@ mod tests {
         for record in records.into_iter().chain(others) {
             let mut bytes = vec![9];
             let place = Place { number: 11, batch: 10, previous: 3 };
-            let written = encode(&record, place, &mut bytes).unwrap();
+            let written = encode(&record, place, None, &mut bytes).unwrap();
             let header = Header::read(&bytes[1..]).unwrap();
             assert_eq!((header, header.frame_bytes()), (written, bytes.len() as u64 - 1));
             assert_eq!(decode(header.kind, &bytes[1 + HEADER..]), Some(record));
@@ -402,7 +435,7 @@ mod tests {
     #[test]
     fn a_flipped_bit_anywhere_in_a_header_is_seen() {
         let mut bytes = Vec::new();
-        encode(&sample(), Place { number: 1, batch: 1, previous: 0 }, &mut bytes).unwrap();
+        encode(&sample(), Place { number: 1, batch: 1, previous: 0 }, None, &mut bytes).unwrap();
         for bit in 0..HEADER * 8 {
             let mut other = bytes.clone();
             other[bit / 8] ^= 1 << (bit % 8);
@@ -413,7 +446,7 @@ mod tests {
     #[test]
     fn short_payloads_are_refused_and_never_panic() {
         let mut bytes = Vec::new();
-        encode(&sample(), Place { number: 1, batch: 1, previous: 0 }, &mut bytes).unwrap();
+        encode(&sample(), Place { number: 1, batch: 1, previous: 0 }, None, &mut bytes).unwrap();
         for end in HEADER..bytes.len() {
             assert_eq!(decode(KIND_EVENTS, &bytes[HEADER..end]), None);
         }

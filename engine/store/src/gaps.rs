@@ -67,8 +67,7 @@ impl Replay {
     }
 
     /// A frame whose checksums are good and whose content is none.
-    pub(crate) fn senseless(&mut self, place: (u64, u64), header: &Header) {
-        let reason = "a record makes no sense though its checksum is good";
+    pub(crate) fn senseless(&mut self, place: (u64, u64), header: &Header, reason: &str) {
         self.push_damage(place.0, place.1, 1, reason);
         let (first, last) = (header.number, header.number);
         let lost = Lost { first, last, owners: vec![header.owner], unknown: 0, reason: reason.to_owned() };
@@ -85,7 +84,8 @@ impl Replay {
 
     fn hit(&mut self, lost: &Lost, place: (u64, u64)) {
         let owners: BTreeSet<u64> = lost.owners.iter().copied().collect();
-        let hit = self.model.heads.keys().filter(|run| owners.contains(&frame::owner_of_run(run)));
+        let hit =
+            self.model.heads.keys().filter(|run| owners.contains(&frame::owner_of_run(run, self.seal.as_deref())));
         for run in hit.cloned().collect::<Vec<_>>() {
             let seq = self.model.heads.get(&run).map_or(0, |head| head.seq);
             let reason = format!("events after event {seq} were in a damaged record");

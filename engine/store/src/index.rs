@@ -5,8 +5,10 @@
 //! avoided: no periodic flush (it is not durable anyway), small values only, a bounded cache, and half-written snapshot
 //! files, which make it unopenable, are removed before it is opened.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::RunId;
@@ -16,6 +18,7 @@ use sled::{Batch, Db};
 use crate::frame::{Cursor, Set};
 use crate::model::Model;
 use crate::replay::{Location, Op, Position};
+use crate::seal::Seal;
 
 const POSITION: &[u8] = b"p";
 /// How often sled's own lock is tried again, and how long between two: a second in all.
@@ -46,6 +49,7 @@ pub(crate) struct Index {
     db: Db,
     identity: String,
     totals: Totals,
+    seal: Option<Arc<Seal>>,
 }
 
 /// What an index held.
@@ -59,14 +63,24 @@ pub(crate) struct Loaded {
 
 impl Index {
     /// Opens the index of the journal with that identity. Otherwise the reason why it cannot be used.
-    pub fn open(dir: &Path, identity: &str, cache_bytes: u64) -> Result<(Self, Loaded), String> {
+    pub fn open(
+        dir: &Path,
+        identity: &str,
+        cache_bytes: u64,
+        seal: Option<Arc<Seal>>,
+    ) -> Result<(Self, Loaded), String> {
         remove_stale_snapshots(dir).map_err(|cause| cause.to_string())?;
         // sled panics on some damage where it should return an error.
-        catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(dir, identity, cache_bytes)))
+        catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(dir, identity, cache_bytes, seal)))
             .unwrap_or_else(|_| Err("sled panicked while it was opened".to_owned()))
     }
 
-    fn open_unguarded(dir: &Path, identity: &str, cache_bytes: u64) -> Result<(Self, Loaded), String> {
+    fn open_unguarded(
+        dir: &Path,
+        identity: &str,
+        cache_bytes: u64,
+        seal: Option<Arc<Seal>>,
+    ) -> Result<(Self, Loaded), String> {
         let config = sled::Config::new().path(dir).flush_every_ms(None).cache_capacity(cache_bytes);
         let mut opened = config.open();
         for _ in 0..LOCK_TRIES {
@@ -78,8 +92,8 @@ impl Index {
             opened = config.open();
         }
         let db = opened.map_err(|cause| cause.to_string())?;
-        let (loaded, totals) = load(&db, identity)?;
-        Ok((Self { db, identity: identity.to_owned(), totals }, loaded))
+        let (loaded, totals) = load(&db, identity, seal.as_deref())?;
+        Ok((Self { db, identity: identity.to_owned(), totals, seal }, loaded))
     }
 
     /// Takes changes, complete up to the frame at `position`.
@@ -91,8 +105,13 @@ impl Index {
                 Op::Run(head, location) => {
                     totals.runs += u64::from(location.first == 1);
                     totals.events += location.last + 1 - location.first;
-                    batch.insert(location_key(&head.run, location.first), location_value(location));
-                    batch.insert(key(b'h', head.run.as_str()), head_value(head));
+                    self.insert(
+                        &mut batch,
+                        self.location_key(&head.run, location.first),
+                        "",
+                        location_value(location),
+                    )?;
+                    self.insert(&mut batch, self.key(b'h', head.run.as_str()), head.run.as_str(), head_value(head))?;
                 }
                 Op::Set(set, before) => {
                     totals = totals.after(set, *before);
@@ -102,13 +121,16 @@ impl Index {
                     totals.versions = totals.versions.wrapping_add(*grew);
                     let mut value = document.version.to_le_bytes().to_vec();
                     value.extend_from_slice(&document.value);
-                    batch.insert(key(b'd', name), value);
+                    self.insert(&mut batch, self.key(b'd', name), name, value)?;
                 }
-                Op::Lease(name, lease) => batch.insert(key(b'e', name), lease_value(lease)),
-                Op::Quarantine(run, reason) => batch.insert(key(b'q', run.as_str()), reason.as_bytes()),
+                Op::Lease(name, lease) => self.insert(&mut batch, self.key(b'e', name), name, lease_value(lease))?,
+                Op::Quarantine(run, reason) => {
+                    let name = run.as_str();
+                    self.insert(&mut batch, self.key(b'q', name), name, reason.clone().into_bytes())?;
+                }
             }
         }
-        batch.insert(POSITION, position_value(&self.identity, position, totals));
+        self.insert(&mut batch, POSITION.to_vec(), "", position_value(&self.identity, position, totals))?;
         guard(|| self.db.apply_batch(batch))?;
         self.totals = totals;
         Ok(())
@@ -118,24 +140,24 @@ impl Index {
     fn set(&self, batch: &mut Batch, set: &Set, ops: &[Op]) -> Result<(), String> {
         let end = set.head.as_ref().map_or(0, |head| head.seq);
         for location in self.locations(&set.run, 0)?.iter().filter(|location| location.first > end) {
-            batch.remove(location_key(&set.run, location.first));
+            batch.remove(self.location_key(&set.run, location.first));
         }
         for op in ops {
             if let Op::Run(head, location) = op
                 && head.run == set.run
                 && location.first > end
             {
-                batch.remove(location_key(&set.run, location.first));
+                batch.remove(self.location_key(&set.run, location.first));
             }
         }
         let name = set.run.as_str();
         match &set.head {
-            Some(head) => batch.insert(key(b'h', name), head_value(head)),
-            None => batch.remove(key(b'h', name)),
+            Some(head) => self.insert(batch, self.key(b'h', name), name, head_value(head))?,
+            None => batch.remove(self.key(b'h', name)),
         }
         match &set.quarantine {
-            Some(reason) => batch.insert(key(b'q', name), reason.as_bytes()),
-            None => batch.remove(key(b'q', name)),
+            Some(reason) => self.insert(batch, self.key(b'q', name), name, reason.clone().into_bytes())?,
+            None => batch.remove(self.key(b'q', name)),
         }
         Ok(())
     }
@@ -143,19 +165,58 @@ impl Index {
     /// Where the events of a run after the sequence number `after` are, in order.
     pub fn locations(&self, run: &RunId, after: u64) -> Result<Vec<Location>, String> {
         // The frame that starts before `after` may reach beyond it.
-        let from = match guard(|| self.db.get_lt(location_key(run, after.saturating_add(2))))? {
-            Some((found, _)) if found.starts_with(&location_prefix(run)) => found.to_vec(),
-            _ => location_prefix(run),
+        let prefix = self.location_prefix(run);
+        let from = match guard(|| self.db.get_lt(self.location_key(run, after.saturating_add(2))))? {
+            Some((found, _)) if found.starts_with(&prefix) => found.to_vec(),
+            _ => prefix.clone(),
         };
         let mut locations = Vec::new();
         for item in self.db.range(from..) {
             let (found, value) = item.map_err(|cause| cause.to_string())?;
-            if !found.starts_with(&location_prefix(run)) {
+            if !found.starts_with(&prefix) {
                 break;
             }
-            locations.push(read_location(&value).ok_or("the index has a malformed place")?);
+            let plain = plain(self.seal.as_deref(), &found, &value);
+            let location = plain.and_then(|(_, value)| read_location(&value));
+            locations.push(location.ok_or("the index has a malformed place")?);
         }
         Ok(locations)
+    }
+
+    /// Puts a value into the batch. Of an encrypted journal it is sealed, with its name.
+    fn insert(&self, batch: &mut Batch, key: Vec<u8>, name: &str, value: Vec<u8>) -> Result<(), String> {
+        let Some(seal) = &self.seal else {
+            batch.insert(key, value);
+            return Ok(());
+        };
+        let mut whole = u32::try_from(name.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+        whole.extend_from_slice(name.as_bytes());
+        whole.extend_from_slice(&value);
+        let sealed = seal.value(&key, &whole).ok_or("a value cannot be sealed")?;
+        batch.insert(key, sealed);
+        Ok(())
+    }
+
+    fn key(&self, kind: u8, name: &str) -> Vec<u8> {
+        let mut key = vec![kind];
+        match &self.seal {
+            Some(seal) => key.extend_from_slice(&seal.name(kind, name)),
+            None => key.extend_from_slice(name.as_bytes()),
+        }
+        key
+    }
+
+    fn location_prefix(&self, run: &RunId) -> Vec<u8> {
+        let mut prefix = self.key(b'l', run.as_str());
+        // Names have no NUL, so no run's prefix starts another's; and hashes are all of one length.
+        prefix.push(0);
+        prefix
+    }
+
+    fn location_key(&self, run: &RunId, first: u64) -> Vec<u8> {
+        let mut key = self.location_prefix(run);
+        key.extend_from_slice(&first.to_be_bytes());
+        key
     }
 
     /// Hands sled's buffers to the system.
@@ -165,7 +226,7 @@ impl Index {
 
     /// A second handle for reading.
     pub fn reader(&self) -> Self {
-        Self { db: self.db.clone(), identity: self.identity.clone(), totals: self.totals }
+        Self { db: self.db.clone(), identity: self.identity.clone(), totals: self.totals, seal: self.seal.clone() }
     }
 }
 
@@ -191,7 +252,7 @@ fn remove_stale_snapshots(dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn load(db: &Db, identity: &str) -> Result<(Loaded, Totals), String> {
+fn load(db: &Db, identity: &str, seal: Option<&Seal>) -> Result<(Loaded, Totals), String> {
     let Some(value) = db.get(POSITION).map_err(|cause| cause.to_string())? else {
         return if db.is_empty() {
             Ok((Loaded::default(), Totals::default()))
@@ -199,24 +260,26 @@ fn load(db: &Db, identity: &str) -> Result<(Loaded, Totals), String> {
             Err("it does not say how far it is complete".to_owned())
         };
     };
+    let (_, value) = plain(seal, POSITION, &value).ok_or("its position does not decrypt")?;
     let (found, position, totals) = read_position(&value).ok_or("its position is malformed")?;
     if found != identity {
         return Err("it belongs to another journal".to_owned());
     }
-    let (model, counted) = load_model(db)?;
+    let (model, counted) = load_model(db, seal)?;
     if counted != totals {
         return Err("its sums do not add up".to_owned());
     }
     Ok((Loaded { model, position: Some(position) }, totals))
 }
 
-fn load_model(db: &Db) -> Result<(Model, Totals), String> {
+fn load_model(db: &Db, seal: Option<&Seal>) -> Result<(Model, Totals), String> {
     let mut model = Model::default();
     let mut totals = Totals::default();
     for kind in [b'h', b'd', b'e', b'q'] {
         for item in db.scan_prefix([kind]) {
             let (found, value) = item.map_err(|cause| cause.to_string())?;
-            let name = found.get(1..).and_then(|name| String::from_utf8(name.to_vec()).ok());
+            let (name, value) = plain(seal, &found, &value).ok_or("it has a value that does not decrypt")?;
+            let name = name.or_else(|| found.get(1..).and_then(|name| String::from_utf8(name.to_vec()).ok()));
             let name = name.ok_or("it has a malformed key")?;
             read_entry(&mut model, &mut totals, kind, name, &value).ok_or("it has a malformed value")?;
         }
@@ -251,23 +314,13 @@ fn read_entry(model: &mut Model, totals: &mut Totals, kind: u8, name: String, va
     Some(())
 }
 
-fn key(kind: u8, name: &str) -> Vec<u8> {
-    let mut key = vec![kind];
-    key.extend_from_slice(name.as_bytes());
-    key
-}
-
-fn location_prefix(run: &RunId) -> Vec<u8> {
-    let mut prefix = key(b'l', run.as_str());
-    // Names have no NUL, so no run's prefix starts another's.
-    prefix.push(0);
-    prefix
-}
-
-fn location_key(run: &RunId, first: u64) -> Vec<u8> {
-    let mut key = location_prefix(run);
-    key.extend_from_slice(&first.to_be_bytes());
-    key
+/// A value as it was before it was sealed, with its name where that is not in the key.
+fn plain<'a>(seal: Option<&Seal>, key: &[u8], value: &'a [u8]) -> Option<(Option<String>, Cow<'a, [u8]>)> {
+    let Some(seal) = seal else { return Some((None, Cow::Borrowed(value))) };
+    let whole = seal.open_value(key, value)?;
+    let mut cursor = Cursor(&whole);
+    let name = cursor.text()?;
+    Some((Some(name), Cow::Owned(cursor.0.to_vec())))
 }
 
 fn numbers(values: &[u64]) -> Vec<u8> {

@@ -5,6 +5,8 @@ use std::path::Path;
 use lifeboat_core::Error;
 
 use crate::examine::{self, Finding};
+use crate::folder::Folder;
+use crate::key::Key;
 use crate::offline;
 use crate::replay::{Damage, Quarantined};
 use crate::segment;
@@ -12,6 +14,8 @@ use crate::segment;
 /// The state of a data folder, found without changing it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Inspection {
+    /// Whether the journal is encrypted.
+    pub encrypted: bool,
     /// Segments of the journal.
     pub segments: u64,
     /// Good frames in them.
@@ -41,13 +45,23 @@ pub struct Inspection {
 /// # Errors
 /// `LB0605` unknown format, `LB0606` the system refused.
 pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
-    let (folder, mut replay) = offline::load(dir)?;
+    inspect_with(dir, None)
+}
+
+/// The same of a journal that may be encrypted with this key.
+///
+/// # Errors
+/// As [`inspect`]; `LB0615` wrong key, `LB0616` no key, `LB0618` the key file is gone, `LB0620` half encrypted.
+pub fn inspect_with(dir: &Path, key: Option<&Key>) -> Result<Inspection, Error> {
+    let folder = Folder::open(dir, key)?;
+    let mut replay = offline::load(&folder)?;
     let journal = offline::reading(&folder, &mut replay);
     let findings = examine::findings(&folder, &replay, &journal, false);
     let segments = segment::list(&folder.journal())?;
     let bytes = segments.iter().filter_map(|number| segment::path(&folder.journal(), *number).metadata().ok());
     let state = folder.state();
     Ok(Inspection {
+        encrypted: folder.seal.is_some(),
         segments: segments.len() as u64,
         frames: replay.frames,
         bytes: bytes.map(|file| file.len()).sum(),

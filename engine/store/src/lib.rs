@@ -12,6 +12,7 @@
 
 mod check;
 mod embedded;
+mod encrypt;
 mod errors;
 mod examine;
 mod folder;
@@ -20,6 +21,7 @@ mod gaps;
 mod index;
 mod indexer;
 mod inspect;
+mod key;
 mod memory;
 mod model;
 mod offline;
@@ -29,6 +31,7 @@ mod repair;
 mod replay;
 mod rewrite;
 mod scan;
+mod seal;
 mod segment;
 mod shared;
 #[cfg(feature = "mutants")]
@@ -37,10 +40,12 @@ mod writer;
 
 pub use check::{Break, Broken};
 pub use embedded::EmbeddedStore;
+pub use encrypt::{encrypt, rekey};
 pub use examine::Finding;
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, inspect, inspect_with};
+pub use key::Key;
 pub use memory::MemoryStore;
-pub use offline::{ReadOnly, read_only};
+pub use offline::{ReadOnly, read_only, read_only_with};
 pub use open::{Fault, FaultHook, Opened, Options, Rebuilt};
 pub use repair::{Cut, Repaired, Wish, repair};
 pub use replay::{Damage, Quarantined};

@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lifeboat_core::ports::{RunHead, StoredEvent};
 use lifeboat_core::{Error, RunId};
 
 use crate::folder::Folder;
 use crate::index::Loaded;
+use crate::key::Key;
 use crate::model::Model;
 use crate::reader;
 use crate::replay::{Damage, Location, Op, Quarantined, Replay};
+use crate::seal::Seal;
 use crate::{open, segment};
 
 /// A journal as it was when it was read.
 #[derive(Debug)]
 pub struct ReadOnly {
     journal: PathBuf,
+    seal: Option<Arc<Seal>>,
     model: Model,
     locations: HashMap<RunId, Vec<Location>>,
     damage: Vec<Damage>,
@@ -29,7 +33,16 @@ pub struct ReadOnly {
 /// # Errors
 /// `LB0605` unknown format, `LB0606` the system refused.
 pub fn read_only(dir: &Path) -> Result<ReadOnly, Error> {
-    let (folder, mut replay) = load(dir)?;
+    read_only_with(dir, None)
+}
+
+/// The same of a journal that may be encrypted with this key. One in the clear is read as it is.
+///
+/// # Errors
+/// As [`read_only`]; `LB0615` wrong key, `LB0616` no key, `LB0618` the key file is gone, `LB0620` half encrypted.
+pub fn read_only_with(dir: &Path, key: Option<&Key>) -> Result<ReadOnly, Error> {
+    let folder = Folder::open(dir, key)?;
+    let mut replay = load(&folder)?;
     Ok(reading(&folder, &mut replay))
 }
 
@@ -47,16 +60,13 @@ pub(crate) fn reading(folder: &Folder, replay: &mut Replay) -> ReadOnly {
         }
     }
     let (model, damage, quarantined) = (replay.model.clone(), replay.damage.clone(), replay.quarantined());
-    ReadOnly { journal: folder.journal(), model, locations, damage, quarantined }
+    ReadOnly { journal: folder.journal(), seal: folder.seal.clone(), model, locations, damage, quarantined }
 }
 
 /// Replays a whole journal in memory.
-pub(crate) fn load(dir: &Path) -> Result<(Folder, Replay), Error> {
-    let folder = Folder::new(dir);
-    folder.identity()?;
+pub(crate) fn load(folder: &Folder) -> Result<Replay, Error> {
     let segments = segment::list(&folder.journal())?;
-    let replay = open::replay(&folder, &segments, Loaded::default(), None)?;
-    Ok((folder, replay))
+    open::replay(folder, &segments, Loaded::default(), None)
 }
 
 impl ReadOnly {
@@ -97,7 +107,7 @@ impl ReadOnly {
     /// The good events of a run, also where it is in quarantine.
     pub(crate) fn good(&self, run: &RunId) -> Result<Vec<StoredEvent>, Error> {
         let Some(head) = self.model.heads.get(run) else { return Ok(Vec::new()) };
-        reader::events(&self.journal, run, self.locations(run), 0, (head.seq, head.chain))
+        reader::events(&self.journal, run, self.locations(run), 0, (head.seq, head.chain), self.seal.as_deref())
     }
 
     /// All events of a run, in order. Empty where there is no such run.

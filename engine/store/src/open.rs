@@ -12,6 +12,7 @@ use crate::errors;
 use crate::folder::{Folder, Locked};
 use crate::frame::{Record, Set};
 use crate::index::{Index, Loaded};
+use crate::key::Key;
 use crate::model::Model;
 use crate::replay::{Damage, Position, Quarantined, Replay};
 use crate::scan::{Piece, scan};
@@ -41,13 +42,15 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Bytes of sled's cache.
     pub cache_bytes: u64,
+    /// Encrypts a new store, and opens one that is encrypted. `None`: in the clear.
+    pub key: Option<Key>,
     /// Makes the disk fail, for tests.
     pub fault: Option<FaultHook>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 16 * 1024 * 1024, cache_bytes: 64 * 1024 * 1024, fault: None }
+        Self { segment_bytes: 16 * 1024 * 1024, cache_bytes: 64 * 1024 * 1024, key: None, fault: None }
     }
 }
 
@@ -56,6 +59,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("segment_bytes", &self.segment_bytes)
             .field("cache_bytes", &self.cache_bytes)
+            .field("key", &self.key)
             .field("fault", &self.fault.is_some())
             .finish()
     }
@@ -124,11 +128,15 @@ impl From<String> for Unusable {
 
 /// Opens the folder.
 pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Parts, Opened), Error> {
-    let folder = Folder::new(dir);
-    // An unknown format is refused before anything is changed.
+    // An unknown format and a wrong key are refused before anything is changed.
+    let mut folder = Folder::open(dir, options.key.as_ref())?;
     let known = folder.identity()?;
+    if known.is_some() && options.key.is_some() && folder.seal.is_none() {
+        return Err(errors::in_the_clear(dir));
+    }
     folder.create()?;
     let lock = folder.lock()?;
+    folder.identify(options.key.as_ref())?;
     open_locked(lock, folder, known.is_none(), options)
 }
 
@@ -141,7 +149,7 @@ pub(crate) fn open_locked(
 ) -> Result<(Parts, Opened), Error> {
     let segments = segment::list(&folder.journal())?;
     let mut opened = Opened { created: new && segments.is_empty(), ..Opened::default() };
-    let identity = folder.identify()?;
+    let identity = folder.identity()?.unwrap_or_default();
     let usable = open_index(&folder, &identity, options, &segments);
     let mut short = Vec::new();
     let (mut index, mut replay) = match usable {
@@ -159,7 +167,8 @@ pub(crate) fn open_locked(
                     .with("cause", cause)
                     .hint("check that the disk has room and is healthy, then run the command again")
             };
-            let (mut index, loaded) = Index::open(&folder.state(), &identity, options.cache_bytes).map_err(fail)?;
+            let (mut index, loaded) =
+                Index::open(&folder.state(), &identity, options.cache_bytes, folder.seal.clone()).map_err(fail)?;
             let replay = replay(&folder, &segments, loaded, Some(&mut index))?;
             if !opened.created {
                 opened.rebuilt = Some(Rebuilt { reason, frames: replay.frames });
@@ -194,7 +203,7 @@ fn open_index(
     if missing && !segments.is_empty() {
         return Err("it is missing".into());
     }
-    let (index, loaded) = Index::open(&folder.state(), identity, options.cache_bytes)?;
+    let (index, loaded) = Index::open(&folder.state(), identity, options.cache_bytes, folder.seal.clone())?;
     match loaded.position {
         Some(position) if !stands_at(folder, position) => {
             let heads = loaded.model.heads.into_values().collect();
@@ -232,7 +241,7 @@ pub(crate) fn replay(
     mut index: Option<&mut Index>,
 ) -> Result<Replay, Error> {
     let start = loaded.position;
-    let mut replay = Replay::after(loaded.model, start);
+    let mut replay = Replay::after(loaded.model, start, folder.seal.clone());
     for number in segments {
         let from = start.filter(|position| position.segment == *number).map(|position| position.offset);
         if start.is_some_and(|position| position.segment > *number) {

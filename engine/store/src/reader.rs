@@ -10,6 +10,7 @@ use lifeboat_core::{Error, RunId};
 
 use crate::frame::{self, Events, HEADER, Header, Record};
 use crate::replay::Location;
+use crate::seal::Seal;
 use crate::{errors, segment};
 
 /// The events of `run` after the sequence number `after`, from the frames at `locations` (in order). `head` is the
@@ -20,6 +21,7 @@ pub(crate) fn events(
     locations: &[Location],
     after: u64,
     head: (u64, [u8; 32]),
+    seal: Option<&Seal>,
 ) -> Result<Vec<StoredEvent>, Error> {
     let mut files: HashMap<u64, File> = HashMap::new();
     let mut out = Vec::new();
@@ -39,7 +41,7 @@ pub(crate) fn events(
             }
         };
         let broken = |reason: &str| errors::damaged(location.segment, location.offset, reason).with("run", run);
-        let frame = frame_at(file, location).map_err(|reason| broken(&reason))?;
+        let frame = frame_at(file, location, seal).map_err(|reason| broken(&reason))?;
         if frame.run != *run || frame.first != location.first || frame.last() != location.last {
             return Err(broken("another frame stands there"));
         }
@@ -65,7 +67,7 @@ pub(crate) fn events(
     Ok(out)
 }
 
-fn frame_at(file: &File, location: &Location) -> Result<Events, String> {
+fn frame_at(file: &File, location: &Location, seal: Option<&Seal>) -> Result<Events, String> {
     let length = usize::try_from(location.bytes).map_err(|_| "a frame too large for this machine")?;
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, location.offset).map_err(|cause| cause.to_string())?;
@@ -74,8 +76,8 @@ fn frame_at(file: &File, location: &Location) -> Result<Events, String> {
     if header.frame_bytes() != location.bytes || crc32c::crc32c(payload) != header.payload_crc {
         return Err("a payload's checksum is wrong".to_owned());
     }
-    match frame::decode(header.kind, payload) {
-        Some(Record::Events(events)) => Ok(events),
+    match frame::read(&header, payload, seal)? {
+        Record::Events(events) => Ok(events),
         _ => Err("the frame holds no events".to_owned()),
     }
 }

@@ -78,10 +78,9 @@ struct Plan {
 /// `LB0601` another process has the folder, `LB0605` unknown format, `LB0606` the system refused, `LB0608` a run that is to
 /// be cut has nothing wrong with it, `LB0609` no room for the copy. Nothing has been changed after the first and the last two.
 pub fn repair(dir: &Path, wish: &Wish, options: &Options) -> Result<Repaired, Error> {
-    let folder = Folder::new(dir);
-    folder.identity()?;
+    let folder = Folder::open(dir, options.key.as_ref())?;
     let lock = folder.lock()?;
-    let (_, mut replay) = offline::load(dir)?;
+    let mut replay = offline::load(&folder)?;
     let journal = offline::reading(&folder, &mut replay);
     let found = examine::findings(&folder, &replay, &journal, true);
     let plans = wish.cut.iter().map(|run| plan(&folder, &journal, &found, run)).collect::<Result<Vec<_>, _>>()?;
@@ -303,7 +302,8 @@ fn behind(folder: &Folder, run: &RunId, good: u64) -> Result<(Vec<u64>, Vec<u8>)
         for piece in scan(&bytes, usize::try_from(segment::HEADER).unwrap_or(usize::MAX)) {
             let Piece::Good { offset, header } = piece else { continue };
             let end = offset.saturating_add(usize::try_from(header.frame_bytes()).unwrap_or(usize::MAX));
-            match bytes.get(offset + frame::HEADER..end).and_then(|payload| frame::decode(header.kind, payload)) {
+            let payload = bytes.get(offset + frame::HEADER..end);
+            match payload.and_then(|payload| frame::read(&header, payload, folder.seal()).ok()) {
                 // What came before was cut off earlier, and kept then.
                 Some(Record::Set(set)) if set.run == *run && set.quarantine.is_none() => found.clear(),
                 Some(Record::Events(events)) if events.run == *run => {

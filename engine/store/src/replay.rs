@@ -5,6 +5,7 @@
 //! missing at the end, or before frames of their own, last batch, were not (a crash in the middle of a write).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use lifeboat_core::ports::{Document, Lease, RunHead, chain};
 use lifeboat_core::{Error, RunId};
@@ -13,6 +14,7 @@ use crate::frame::{self, Events, Header, Record, Set};
 use crate::gaps::Gap;
 use crate::model::Model;
 use crate::scan::{Piece, scan};
+use crate::seal::Seal;
 use crate::segment;
 
 /// Where the frame of an append is.
@@ -120,6 +122,8 @@ pub(crate) struct Replay {
     pub broken: BTreeMap<RunId, (u64, u64)>,
     /// Losses that a repair has settled.
     pub settled: Vec<Gap>,
+    /// Opens the frames of an encrypted journal.
+    pub seal: Option<Arc<Seal>>,
     pub(crate) next: u64,
     pub(crate) pending: Vec<Pending>,
     /// Runs whose last events may be lost, and why; unless a later event of them is found.
@@ -128,9 +132,9 @@ pub(crate) struct Replay {
 
 impl Replay {
     /// Goes on after a position, from the state as it was there. The position's frame is known already.
-    pub fn after(model: Model, position: Option<Position>) -> Self {
+    pub fn after(model: Model, position: Option<Position>, seal: Option<Arc<Seal>>) -> Self {
         let next = position.map_or(1, |position| position.number + 1);
-        Self { model, position, next, ..Self::default() }
+        Self { model, position, next, seal, ..Self::default() }
     }
 
     /// The number of the next frame.
@@ -200,11 +204,12 @@ impl Replay {
         }
         let payload =
             usize::try_from(length).ok().and_then(|length| bytes.get(offset + frame::HEADER..offset + length));
-        let record = payload.and_then(|payload| frame::decode(header.kind, payload));
+        let record = payload.ok_or(frame::SENSELESS);
+        let record = record.and_then(|payload| frame::read(header, payload, self.seal.as_deref()));
         let place = (segment, offset as u64);
         match &record {
             // A repair has said what was here; nothing is missing that it does not name.
-            Some(Record::Lost(lost)) if lost.first <= self.next && lost.last == header.number => {}
+            Ok(Record::Lost(lost)) if lost.first <= self.next && lost.last == header.number => {}
             _ if header.number > self.next => {
                 let reason = "records are missing before this one";
                 self.lost(place.0, place.1, header.number, Some(header.previous), reason);
@@ -216,8 +221,8 @@ impl Replay {
         self.frames += 1;
         self.position = Some(Position { segment, offset: offset as u64, number: header.number });
         match record {
-            Some(record) => self.record(record, place, length),
-            None => self.senseless(place, header),
+            Ok(record) => self.record(record, place, length),
+            Err(reason) => self.senseless(place, header, reason),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::frame::{self, Place, Record};
 use crate::gaps::Gap;
 use crate::replay::Replay;
 use crate::scan::{Piece, scan};
+use crate::seal::Seal;
 use crate::segment;
 
 /// What was done to a segment.
@@ -38,7 +39,7 @@ pub(crate) fn rewrite(folder: &Folder, replay: &Replay, number: u64, last: bool)
     let mut owner = 0;
     let own = segment::first_frame(&bytes, number);
     for gap in gaps.iter().filter(|gap| gap.offset == 0) {
-        put(gap, &mut owner, &mut out);
+        put(gap, folder.seal(), &mut owner, &mut out);
     }
     let start = usize::try_from(segment::HEADER).unwrap_or(usize::MAX);
     for piece in scan(&bytes, start) {
@@ -50,7 +51,7 @@ pub(crate) fn rewrite(folder: &Folder, replay: &Replay, number: u64, last: bool)
         let here: Vec<&&Gap> = gaps.iter().filter(|gap| gap.offset == at).collect();
         for gap in &here {
             first = first.or(own).or(Some(gap.lost.first));
-            put(gap, &mut owner, &mut out);
+            put(gap, folder.seal(), &mut owner, &mut out);
         }
         if here.iter().any(|gap| (gap.lost.first..=gap.lost.last).contains(&header.number)) {
             continue;
@@ -84,10 +85,10 @@ pub(crate) fn rewrite(folder: &Folder, replay: &Replay, number: u64, last: bool)
     Ok(Rewritten::Anew(difference(bytes.len()) - difference(whole.len())))
 }
 
-fn put(gap: &Gap, owner: &mut u64, out: &mut Vec<u8>) {
+fn put(gap: &Gap, seal: Option<&Seal>, owner: &mut u64, out: &mut Vec<u8>) {
     // It has a batch of its own, so that it is never taken for a part of the write that a crash interrupted.
     let place = Place { number: gap.lost.last, batch: gap.lost.last, previous: *owner };
-    if let Some(header) = frame::encode(&Record::Lost(gap.lost.clone()), place, out) {
+    if let Some(header) = frame::encode(&Record::Lost(gap.lost.clone()), place, seal, out) {
         *owner = header.owner;
     }
 }

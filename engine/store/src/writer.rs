@@ -21,6 +21,7 @@ use crate::indexer::IndexQueue;
 use crate::model::{Model, View};
 use crate::open::{Fault, Options};
 use crate::replay::{Location, Op, Position};
+use crate::seal::Seal;
 use crate::segment::{self, Active};
 use crate::shared::Shared;
 
@@ -112,6 +113,8 @@ pub(crate) struct Writer {
     pub next_frame: u64,
     /// Why nothing is written any more.
     pub sealed: Option<String>,
+    /// Encrypts what is written, where the journal is encrypted.
+    pub seal: Option<Arc<Seal>>,
     /// The owner of the last durable frame.
     owner: u64,
     batch: Batch,
@@ -164,7 +167,19 @@ impl Writer {
     ) -> Self {
         let Next { segment: next_segment, frame: next_frame, owner } = next;
         let batch = Batch::default();
-        Self { journal, options, shared, index, active, next_segment, next_frame, sealed: None, owner, batch }
+        Self {
+            journal,
+            options,
+            shared,
+            index,
+            active,
+            next_segment,
+            next_frame,
+            sealed: None,
+            seal: None,
+            owner,
+            batch,
+        }
     }
 
     /// Works until the queue is closed.
@@ -249,7 +264,8 @@ impl Writer {
         let too_large = || StoreError::Failed(errors::refused("a record of more than 4 GiB"));
         let previous = self.batch.owner.unwrap_or(self.owner);
         let place = Place { number, batch: self.next_frame, previous };
-        let mut header = frame::encode(&record, place, &mut self.batch.bytes).ok_or_else(too_large)?;
+        let mut header =
+            frame::encode(&record, place, self.seal.as_deref(), &mut self.batch.bytes).ok_or_else(too_large)?;
         let bytes = header.frame_bytes();
         let fits = self.active.as_ref().is_some_and(|active| active.fits(start as u64 + bytes));
         let mut start = start;
@@ -261,7 +277,8 @@ impl Writer {
             self.roll(bytes).map_err(StoreError::Failed)?;
             start = 0;
             let place = Place { number: self.next_frame, batch: self.next_frame, previous: self.owner };
-            header = frame::encode(&record, place, &mut self.batch.bytes).ok_or_else(too_large)?;
+            header =
+                frame::encode(&record, place, self.seal.as_deref(), &mut self.batch.bytes).ok_or_else(too_large)?;
         }
         let number = self.next_frame + self.batch.frames;
         let Some(active) = &self.active else {

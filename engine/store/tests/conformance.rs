@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lifeboat_core::RunId;
 use lifeboat_core::ports::{Append, Store, StoreError, chain};
-use lifeboat_store::{EmbeddedStore, MemoryStore, Options};
+use lifeboat_store::{EmbeddedStore, Key, MemoryStore, Options};
 
 /// A store under test, and how to close and open it again.
 trait Subject {
@@ -32,18 +32,20 @@ struct Embedded {
     dir: tempfile::TempDir,
     store: Option<Arc<EmbeddedStore>>,
     without_state: bool,
+    key: Option<Key>,
 }
 
 impl Embedded {
-    fn new(without_state: bool) -> Self {
+    fn new(without_state: bool, secret: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Some(open(dir.path()));
-        Self { dir, store, without_state }
+        let key = secret.map(|secret| Key::new(secret.as_bytes().to_vec()));
+        let store = Some(open(dir.path(), key.clone()));
+        Self { dir, store, without_state, key }
     }
 }
 
-fn open(dir: &Path) -> Arc<EmbeddedStore> {
-    let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
+fn open(dir: &Path, key: Option<Key>) -> Arc<EmbeddedStore> {
+    let options = Options { segment_bytes: 64 * 1024, key, ..Options::default() };
     Arc::new(EmbeddedStore::open(dir, options).unwrap().0)
 }
 
@@ -57,15 +59,17 @@ impl Subject for Embedded {
         if self.without_state {
             std::fs::remove_dir_all(self.dir.path().join("state")).unwrap();
         }
-        self.store = Some(open(self.dir.path()));
+        self.store = Some(open(self.dir.path(), self.key.clone()));
     }
 }
 
 fn subjects() -> Vec<(&'static str, Box<dyn Subject>)> {
     vec![
         ("memory", Box::new(Memory(Arc::new(MemoryStore::new())))),
-        ("embedded", Box::new(Embedded::new(false))),
-        ("embedded, index deleted at each reopening", Box::new(Embedded::new(true))),
+        ("embedded", Box::new(Embedded::new(false, None))),
+        ("embedded, index deleted at each reopening", Box::new(Embedded::new(true, None))),
+        ("encrypted", Box::new(Embedded::new(false, Some("a secret")))),
+        ("encrypted, index deleted at each reopening", Box::new(Embedded::new(true, Some("a secret")))),
     ]
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lifeboat_core::RunId;
 use lifeboat_core::ports::{Append, Store};
-use lifeboat_store::{EmbeddedStore, MemoryStore, Options, read_only};
+use lifeboat_store::{EmbeddedStore, Key, MemoryStore, Options, read_only_with};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
@@ -42,8 +42,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn open(dir: &Path) -> EmbeddedStore {
-    let (store, opened) = EmbeddedStore::open(dir, Options { segment_bytes: 64 * 1024, ..Options::default() }).unwrap();
+fn open(dir: &Path, key: Option<&Key>) -> EmbeddedStore {
+    let options = Options { segment_bytes: 64 * 1024, key: key.cloned(), ..Options::default() };
+    let (store, opened) = EmbeddedStore::open(dir, options).unwrap();
     assert_eq!((opened.truncated, opened.damage, opened.quarantined), (0, Vec::new(), Vec::new()));
     store
 }
@@ -91,14 +92,23 @@ async fn compare(memory: &MemoryStore, disk: &EmbeddedStore, at: usize, step: &S
 
 #[test]
 fn both_stores_give_the_same_answers() {
-    let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
+    same_answers(48, None);
+}
+
+#[test]
+fn so_does_an_encrypted_one() {
+    same_answers(24, Some(&Key::new(b"a secret".to_vec())));
+}
+
+fn same_answers(cases: u32, key: Option<&Key>) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let steps = prop::collection::vec(step(), 1..120);
     let outcome = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
         let dir = tempfile::tempdir().unwrap();
         let memory = MemoryStore::new();
-        let mut disk = open(dir.path());
+        let mut disk = open(dir.path(), key);
         for (at, step) in steps.iter().enumerate() {
             runtime.block_on(compare(&memory, &disk, at, step));
             if matches!(step, Step::Reopen | Step::ReopenWithoutIndex) {
@@ -106,10 +116,10 @@ fn both_stores_give_the_same_answers() {
                 if matches!(step, Step::ReopenWithoutIndex) {
                     std::fs::remove_dir_all(dir.path().join("state")).unwrap();
                 }
-                disk = open(dir.path());
+                disk = open(dir.path(), key);
             }
         }
-        let files = read_only(dir.path()).unwrap();
+        let files = read_only_with(dir.path(), key).unwrap();
         let heads = runtime.block_on(memory.list()).unwrap();
         assert_eq!(files.list(), heads);
         for head in heads {

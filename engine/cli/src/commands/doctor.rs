@@ -4,7 +4,7 @@ use lifeboat_core::Error;
 use lifeboat_core::grants::Operator;
 use lifeboat_host::Host;
 use lifeboat_secrets::{OperatorSecrets, Secrets};
-use lifeboat_store::Finding;
+use lifeboat_store::{Finding, Options};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -51,6 +51,7 @@ pub fn exit(rows: &[Row]) -> Exit {
 /// Only what keeps it from looking at all; what it finds is its output.
 pub fn doctor(world: &World) -> Result<Exit, Error> {
     let mut rows: Vec<Row> = Vec::new();
+    let mut options = Ok(Options::default());
     let host = match world.host() {
         Err(error) => {
             rows.push(Row::new(false, format!("operator file and plugins: {error}")));
@@ -68,11 +69,12 @@ pub fn doctor(world: &World) -> Result<Exit, Error> {
                 rows.push(Row::new(true, text));
             }
             secrets(&operator, &mut rows);
+            options = world.store_options(&operator);
             Some(host)
         }
     };
     if world.data.exists() {
-        data(world, host.as_ref(), &mut rows);
+        data(world, host.as_ref(), options, &mut rows);
     } else {
         rows.push(Row::new(true, format!("data folder {}: none yet", world.data.display())));
     }
@@ -101,9 +103,11 @@ fn count(number: impl std::fmt::Display, word: &str) -> String {
     format!("{number} {word}{plural}")
 }
 
-fn data(world: &World, host: Option<&Host>, rows: &mut Vec<Row>) {
+fn data(world: &World, host: Option<&Host>, options: Result<Options, Error>, rows: &mut Vec<Row>) {
     let folder = world.data.display();
-    let found = match lifeboat_store::inspect(&world.data) {
+    let key = options.map(|options| options.key);
+    let inspected = key.clone().and_then(|key| lifeboat_store::inspect_with(&world.data, key.as_ref()));
+    let found = match inspected {
         Ok(found) => found,
         Err(error) => return rows.push(Row::new(false, format!("data folder {folder}: {error}"))),
     };
@@ -114,8 +118,20 @@ fn data(world: &World, host: Option<&Host>, rows: &mut Vec<Row>) {
         count(found.segments, "segment")
     );
     rows.push(Row::new(true, text));
+    match (found.encrypted, &key) {
+        (true, _) => rows.push(Row::new(true, "the journal is encrypted".to_owned())),
+        (false, Ok(Some(_))) => {
+            let text = "LB0617: the journal is in the clear; 'lifeboat journal encrypt' encrypts it and keeps a copy";
+            rows.push(Row::new(false, text.to_owned()));
+        }
+        _ => {}
+    }
     rows.extend(found.findings.iter().map(Row::of));
-    let (Some(host), Ok(journal)) = (host, lifeboat_store::read_only(&world.data)) else { return };
+    let (Some(host), Ok(journal)) =
+        (host, key.and_then(|key| lifeboat_store::read_only_with(&world.data, key.as_ref())))
+    else {
+        return;
+    };
     let executor = host.executor();
     for state in journal.known().iter().filter_map(|run| journal.state(run).ok()) {
         if state.result.is_some() {

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod explain;
 pub mod fmt;
+pub mod journal;
 pub mod needs;
 pub mod plan;
 pub mod plugin;
@@ -22,7 +23,7 @@ use lifeboat_core::Error;
 use lifeboat_core::plan::Mode;
 use lifeboat_runtime::Verb;
 
-use crate::args::{Command, PluginCommand};
+use crate::args::{Command, JournalCommand, PluginCommand};
 use crate::exit::Exit;
 use crate::world::{World, said};
 
@@ -66,6 +67,8 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
         Command::Plugin(PluginCommand::Ls) => plugin::list(world),
         Command::Plugin(PluginCommand::Inspect { name }) => plugin::inspect(world, &name),
+        Command::Journal(JournalCommand::Encrypt) => journal::encrypt(world),
+        Command::Journal(JournalCommand::Rekey { from }) => journal::rekey(world, &from),
         Command::Doctor { repair: false, .. } => doctor::doctor(world),
         Command::Doctor { cut, .. } => repair::repair(world, &cut),
     }

@@ -2,7 +2,7 @@
 
 use lifeboat_core::Error;
 use lifeboat_core::ports::Clock;
-use lifeboat_store::{Options, Wish};
+use lifeboat_store::Wish;
 use serde_json::json;
 
 use crate::clock::{SystemClock, utc};
@@ -12,6 +12,11 @@ use crate::exit::Exit;
 use crate::screen::{Ink, put, put_json};
 use crate::world::World;
 
+/// The time, as it stands in the name of a copy.
+pub fn stamp() -> String {
+    utc(SystemClock.now_ms()).replace(['-', ':'], "").replace(' ', "T") + "Z"
+}
+
 /// Mends the data folder, cuts the runs back that are named, and says what was done and what remains.
 ///
 /// # Errors
@@ -20,9 +25,8 @@ pub fn repair(world: &World, cut: &[String]) -> Result<Exit, Error> {
     let journal = runs::journal(world)?;
     let cut = cut.iter().map(|run| runs::find(&journal, run)).collect::<Result<Vec<_>, _>>()?;
     drop(journal);
-    let stamp = utc(SystemClock.now_ms()).replace(['-', ':'], "").replace(' ', "T") + "Z";
-    let wish = Wish { stamp, cut, free: None };
-    let repaired = lifeboat_store::repair(&world.data, &wish, &Options::default())?;
+    let wish = Wish { stamp: stamp(), cut, free: None };
+    let repaired = lifeboat_store::repair(&world.data, &wish, &world.store_options(&world.operator()?)?)?;
     let rows: Vec<Row> = repaired.remaining.iter().map(Row::of).collect();
     if world.screen.json {
         put_json(&json!({

@@ -16,13 +16,14 @@ use crate::world::World;
 /// Opens the journal for reading.
 ///
 /// # Errors
-/// The store's errors; `LB0501` with a hint when there is no data folder yet.
+/// What the operator's file or the store has against it; `LB0501` with a hint when there is no data folder yet.
 pub fn journal(world: &World) -> Result<ReadOnly, Error> {
     if !world.data.exists() {
         return Err(Error::new("LB0501", format!("there is no data folder '{}'", world.data.display()))
             .hint("--data or LIFEBOAT_DATA names the folder; the first run makes it"));
     }
-    lifeboat_store::read_only(&world.data)
+    let options = world.store_options(&world.operator()?)?;
+    lifeboat_store::read_only_with(&world.data, options.key.as_ref())
 }
 
 /// The run that a person means.

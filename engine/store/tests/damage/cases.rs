@@ -1,18 +1,25 @@
 //! Damaged data folders: what a crash, a bad disk, another process or a full disk can leave behind.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lifeboat_core::Error;
 use lifeboat_core::RunId;
 use lifeboat_core::ports::{Append, RunHead, Store, StoreError};
-use lifeboat_store::{EmbeddedStore, Fault, Opened, Options, inspect, read_only};
+use lifeboat_store::{EmbeddedStore, Fault, Inspection, Opened, Options, ReadOnly, inspect_with, read_only_with};
 
 fn options() -> Options {
-    Options { segment_bytes: 64 * 1024, ..Options::default() }
+    Options { segment_bytes: 64 * 1024, key: super::key(), ..Options::default() }
+}
+
+fn inspect(dir: &Path) -> Result<Inspection, Error> {
+    inspect_with(dir, super::key().as_ref())
+}
+
+fn read_only(dir: &Path) -> Result<ReadOnly, Error> {
+    read_only_with(dir, super::key().as_ref())
 }
 
 fn open(dir: &Path) -> (EmbeddedStore, Opened) {
@@ -373,7 +380,9 @@ fn a_full_disk_is_said_and_the_next_append_works_when_there_is_room() {
     std::fs::write(&ballast, vec![1; 4 << 20]).unwrap();
     let run = RunId::new(1, 1);
     let data = dir.path().join("data");
-    let (store, _) = EmbeddedStore::open(&data, Options { segment_bytes: 1 << 20, ..Options::default() }).unwrap();
+    let (store, _) =
+        EmbeddedStore::open(&data, Options { segment_bytes: 1 << 20, key: super::key(), ..Options::default() })
+            .unwrap();
     let text = "x".repeat(100_000);
     let mut stored = 0;
     let refused = loop {
