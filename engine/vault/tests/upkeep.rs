@@ -42,7 +42,8 @@ impl Made {
         let vault = folder_vault(&repo).await;
         let first = vault.snapshot(dir(&source), "/srv".into(), "x".into(), vec![], sink()).await.unwrap();
         let before = files(&repo.join("data"));
-        std::fs::write(source.join("db/more"), noise(4 << 20, 4)).unwrap();
+        // Some blobs wherever the vault cuts: none is larger than 8 MiB.
+        std::fs::write(source.join("db/more"), noise(20 << 20, 4)).unwrap();
         let second = vault.snapshot(dir(&source), "/srv".into(), "x".into(), vec![], sink()).await.unwrap();
         let mut own: Vec<PathBuf> =
             files(&repo.join("data")).into_iter().filter(|file| !before.contains(file)).collect();
