@@ -5,7 +5,7 @@ use std::path::Path;
 use lifeboat_core::Error;
 
 use crate::examine::{self, Finding};
-use crate::offline;
+use crate::offline::{self, ReadOnly};
 use crate::replay::{Damage, Quarantined};
 use crate::segment;
 
@@ -41,13 +41,21 @@ pub struct Inspection {
 /// # Errors
 /// `LB0605` unknown format, `LB0606` the system refused.
 pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
+    inspect_and_read(dir).map(|(found, _)| found)
+}
+
+/// [`inspect`], and the journal for reading: it is gone through once.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_and_read(dir: &Path) -> Result<(Inspection, ReadOnly), Error> {
     let (folder, mut replay) = offline::load(dir)?;
     let journal = offline::reading(&folder, &mut replay);
     let findings = examine::findings(&folder, &replay, &journal, false);
     let segments = segment::list(&folder.journal())?;
     let bytes = segments.iter().filter_map(|number| segment::path(&folder.journal(), *number).metadata().ok());
     let state = folder.state();
-    Ok(Inspection {
+    let found = Inspection {
         segments: segments.len() as u64,
         frames: replay.frames,
         bytes: bytes.map(|file| file.len()).sum(),
@@ -59,7 +67,8 @@ pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
         state_present: state.is_dir(),
         state_bytes: bytes_below(&state),
         findings,
-    })
+    };
+    Ok((found, journal))
 }
 
 pub(crate) fn bytes_below(dir: &Path) -> u64 {

@@ -38,7 +38,7 @@ mod writer;
 pub use check::{Break, Broken};
 pub use embedded::EmbeddedStore;
 pub use examine::Finding;
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, inspect, inspect_and_read};
 pub use memory::MemoryStore;
 pub use offline::{ReadOnly, read_only};
 pub use open::{Fault, FaultHook, Opened, Options, Rebuilt};

@@ -18,11 +18,20 @@ use crate::world::World;
 /// # Errors
 /// The store's errors; `LB0501` with a hint when there is no data folder yet.
 pub fn journal(world: &World) -> Result<ReadOnly, Error> {
-    if !world.data.exists() {
-        return Err(Error::new("LB0501", format!("there is no data folder '{}'", world.data.display()))
-            .hint("--data or LIFEBOAT_DATA names the folder; the first run makes it"));
-    }
+    there(world)?;
     lifeboat_store::read_only(&world.data)
+}
+
+/// Makes sure that there is a data folder: to look something up, none is made.
+///
+/// # Errors
+/// `LB0501` with a hint when there is none yet.
+pub fn there(world: &World) -> Result<(), Error> {
+    if world.data.exists() {
+        return Ok(());
+    }
+    Err(Error::new("LB0501", format!("there is no data folder '{}'", world.data.display()))
+        .hint("--data or LIFEBOAT_DATA names the folder; the first run makes it"))
 }
 
 /// The run that a person means.
