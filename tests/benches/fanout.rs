@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use lifeboat_core::RunId;
 use lifeboat_core::plan::Plan;
-use lifeboat_core::ports::{Append, Attempt, StepExecutor, Store};
+use lifeboat_core::ports::{Attempt, StepExecutor, Store};
 use lifeboat_store::{EmbeddedStore, Fault, Options};
-use lifeboat_tests::bench::{WRITE_BYTES, heading, line, median, world};
+use lifeboat_tests::bench::{heading, line, median, world};
 use tokio::task::JoinSet;
 
 const RUNS: usize = 256;
@@ -37,7 +36,7 @@ fn main() {
     let mut rates: [Vec<f64>; 5] = Default::default();
     let [appends, calls, native, guest, shared] = &mut rates;
     for round in 0..ROUNDS {
-        appends.push(rate(|| runtime.block_on(append_all(Arc::clone(&store), round as u64))));
+        appends.push(rate(|| runtime.block_on(world::append_all(&store, round as u64, RUNS, STEPS))));
         calls.push(rate(|| runtime.block_on(call_all(host.executor(), &attempt))));
         native.push(rate(|| runtime.block_on(run_all(Arc::clone(&store), Arc::new(world::Nothing), &plan, &text))));
         let before = flushes.load(Ordering::Relaxed);
@@ -96,24 +95,6 @@ async fn call_all(executor: Arc<dyn StepExecutor>, attempt: &Attempt) {
         });
     }
     while let Some(ended) = callers.join_next().await {
-        ended.unwrap();
-    }
-}
-
-async fn append_all(store: Arc<dyn Store>, round: u64) {
-    let mut writers = JoinSet::new();
-    for writer in 0..RUNS as u64 {
-        let store = Arc::clone(&store);
-        writers.spawn(async move {
-            let run = RunId::new(round, writer);
-            for expected in 0..STEPS as u64 {
-                let events = vec![vec![b'e'; WRITE_BYTES]];
-                let summary = b"{}".to_vec();
-                store.append(Append { run: run.clone(), expected, epoch: 1, events, summary }).await.unwrap();
-            }
-        });
-    }
-    while let Some(ended) = writers.join_next().await {
         ended.unwrap();
     }
 }

@@ -13,17 +13,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lifeboat_core::event::Said;
-use lifeboat_core::ids::RunId;
 use lifeboat_core::outcome::ProbeAnswer;
 use lifeboat_core::plan::{Plan, Step};
-use lifeboat_core::ports::{Append, Attempt, AttemptSink, BoxFuture, StepExecutor, Store};
+use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, StepExecutor, Store};
 use lifeboat_core::{Error, Outcome};
 use lifeboat_runtime::{Engine, resume_all};
 use lifeboat_store::{EmbeddedStore, Options};
-use lifeboat_tests::bench::{WRITE_BYTES, heading, line, memory_kib, world};
+use lifeboat_tests::bench::{heading, line, memory_kib, world};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
 const RUNS: usize = 10_000;
 const STEPS: usize = 20;
@@ -157,19 +155,7 @@ fn limit(data: &Path, folder: &Path) -> Duration {
         let (store, _) = EmbeddedStore::open(&folder.join("appends"), Options::default()).unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let begin = Instant::now();
-        let mut writers = JoinSet::new();
-        for writer in 0..RUNS as u64 {
-            let store = Arc::clone(&store);
-            writers.spawn(async move {
-                let events = vec![vec![b'e'; WRITE_BYTES]];
-                let summary = b"{}".to_vec();
-                let append = Append { run: RunId::new(1, writer), expected: 0, epoch: 1, events, summary };
-                store.append(append).await.unwrap();
-            });
-        }
-        while let Some(ended) = writers.join_next().await {
-            ended.unwrap();
-        }
+        world::append_all(&store, 1, RUNS, 1).await;
         read + begin.elapsed()
     });
     runtime.shutdown_timeout(Duration::from_secs(60));

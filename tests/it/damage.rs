@@ -86,6 +86,18 @@ fn a_run_in_quarantine_is_named_everywhere_and_the_others_go_on() {
 }
 
 #[test]
+fn a_resume_says_that_all_runs_are_in_quarantine_also_those_only_the_index_knows() {
+    let bench = Bench::new();
+    let file = bench.runbook("asks", ASKS);
+    bench.run(&["run", "-y", &file]).expect(3);
+    bench.run(&["run", "-y", &file]).expect(3);
+    for segment in fs::read_dir(bench.path(".lifeboat/journal")).unwrap() {
+        fs::File::create(segment.unwrap().path()).unwrap();
+    }
+    bench.run(&["resume"]).expect(1).says("2 runs are in quarantine").says("lifeboat doctor");
+}
+
+#[test]
 fn a_repair_keeps_a_copy_and_a_cut_lets_the_run_go_on() {
     let bench = Bench::new();
     let runs = three(&bench);

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use lifeboat_core::state::{Phase, RunState};
-use lifeboat_testkit::{RandomCase, Rig, SeededRng, SimStore};
+use lifeboat_testkit::{Leftovers, RandomCase, Rig, SeededRng, SimStore, left, restore};
 
 use crate::cases::{SHAPES, case, shape};
 use crate::people::{resume_to_end, to_end};
 use crate::report::{Found, Report};
-use crate::truth::{Leftovers, check, history, left, restore};
+use crate::truth::{check, history};
 
 /// Cuts the runs of these seeds.
 pub fn run(seeds: impl Iterator<Item = u64>) -> Result<Report, Found> {

@@ -8,12 +8,12 @@ use lifeboat_core::outcome::FailureKind;
 use lifeboat_core::plan::{Effect, InDoubt, Plan, Step};
 use lifeboat_core::ports::Direction;
 use lifeboat_core::state::{Phase, RunState, RunStatus};
-use lifeboat_testkit::{Act, Rig, SimStore, World};
+use lifeboat_testkit::{Act, Leftovers, Rig, SimStore, World, left, restore};
 
 use crate::cases::case;
 use crate::people::{resume_to_end, to_end};
 use crate::report::{Found, Report};
-use crate::truth::{Leftovers, check, check_with};
+use crate::truth::{check, check_with};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug)]
@@ -147,8 +147,8 @@ async fn repeat(plan: &Plan, step: &Step) -> Result<bool, String> {
     let Some(count) = events.iter().position(|event| ended(&event.kind)) else { return Ok(false) };
     let again = World::new();
     let rng = lifeboat_testkit::SeededRng::new(1);
-    let before = crate::truth::left(&events[..count], None, &rng);
-    crate::truth::restore(&again, whole.run.as_str(), &before);
+    let before = left(&events[..count], None, &rng);
+    restore(&again, whole.run.as_str(), &before);
     again.preset(whole.run.as_str(), step.id.as_str(), true);
     let second = Rig::with(rig.store.prefix(&whole.run, count), again.clone(), 8);
     let state: Arc<RunState> = resume_to_end(&second, &whole.run, &again).await?;

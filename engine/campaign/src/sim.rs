@@ -11,13 +11,13 @@ use lifeboat_core::plan::{Effect, Plan};
 use lifeboat_core::ports::{Clock, Store};
 use lifeboat_core::state::{RunState, RunStatus};
 use lifeboat_testkit::{
-    Act, CrashStore, Fault, PlanBuilder, RandomCase, Rig, SeededRng, SimClock, SimStore, World, said,
+    Act, CrashStore, Fault, Leftovers, PlanBuilder, RandomCase, Rig, SeededRng, SimClock, SimStore, World, said,
 };
 
 use crate::cases::{case, locked};
 use crate::people::{all_to_end, resume_to_end, to_end};
 use crate::report::{Found, Report};
-use crate::truth::{Leftovers, check};
+use crate::truth::check;
 
 /// Engines that live and die before the one that carries everything to its end.
 const LIVES_MAX: u64 = 12;

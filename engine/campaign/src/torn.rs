@@ -14,12 +14,12 @@ use lifeboat_core::ids::RunId;
 use lifeboat_core::ports::{Append, BoxFuture, Clock, Document, Lease, RunHead, Store, StoreError, StoredEvent};
 use lifeboat_runtime::RunHandle;
 use lifeboat_store::{EmbeddedStore, Fault, Options};
-use lifeboat_testkit::{RandomCase, Rig, SeededRng, SimClock, SimStore, World, said};
+use lifeboat_testkit::{Leftovers, RandomCase, Rig, SeededRng, SimClock, SimStore, World, said};
 
 use crate::cases::case;
 use crate::people::all_to_end;
 use crate::report::Report;
-use crate::truth::{Leftovers, check};
+use crate::truth::check;
 
 /// Engines that die of a torn write before the last one.
 const LIVES_MAX: u64 = 5;

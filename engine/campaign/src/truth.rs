@@ -1,77 +1,9 @@
 //! What must be true of the world: judged from the ledger that the world keeps, never from what the engine says.
 
-use std::collections::BTreeMap;
-
-use lifeboat_core::event::{Event, EventKind};
-use lifeboat_core::outcome::{Outcome, ProbeAnswer};
+use lifeboat_core::event::Event;
 use lifeboat_core::plan::{Effect, InDoubt};
-use lifeboat_core::ports::Direction;
 use lifeboat_core::state::{Phase, RunState, RunStatus};
-use lifeboat_testkit::{SeededRng, World};
-
-/// What a dead engine left behind of one step: whether its effect is there, and whether it was done or undone for sure.
-#[derive(Clone, Default)]
-pub struct Left {
-    present: bool,
-    done: bool,
-    undone: bool,
-}
-
-/// What is left, by step.
-pub type Leftovers = BTreeMap<String, Left>;
-
-/// The world as it is after these events. Whether an attempt under way had its effect is drawn.
-pub fn left(events: &[Event], doomed: Option<&str>, rng: &SeededRng) -> Leftovers {
-    let (mut all, mut under_way, mut unwinding) = (Leftovers::new(), BTreeMap::new(), false);
-    for event in events {
-        match &event.kind {
-            EventKind::AttemptStarted { step, direction, .. } => {
-                under_way.insert(step.0.clone(), *direction);
-            }
-            EventKind::AttemptFinished { step, direction, outcome, .. } => {
-                under_way.remove(step.as_str());
-                let entry = all.entry(step.0.clone()).or_default();
-                match (outcome, direction) {
-                    (Outcome::Done { .. }, Direction::Forward) => (entry.present, entry.done) = (true, true),
-                    (Outcome::Done { .. }, Direction::Undo) => (entry.present, entry.undone) = (false, true),
-                    (Outcome::Unknown { .. }, _) => entry.present |= doomed != Some(step.as_str()) && rng.chance(50),
-                    (Outcome::Failed { .. }, _) => {}
-                }
-            }
-            EventKind::Probed { step, answer, .. } => {
-                let entry = all.entry(step.0.clone()).or_default();
-                match answer {
-                    ProbeAnswer::Happened { .. } => (entry.present, entry.done) = (true, true),
-                    ProbeAnswer::DidNotHappen => entry.present = false,
-                    ProbeAnswer::CannotTell { .. } => {}
-                }
-            }
-            // The operator looked, and it was not there.
-            EventKind::StepRetried { step, .. } if !unwinding => all.entry(step.0.clone()).or_default().present = false,
-            EventKind::UnwindStarted { .. } => unwinding = true,
-            EventKind::StepMarkedDone { step, .. } => {
-                let entry = all.entry(step.0.clone()).or_default();
-                entry.present = !unwinding;
-                entry.done |= !unwinding;
-                entry.undone |= unwinding;
-            }
-            _ => {}
-        }
-    }
-    for (step, direction) in under_way {
-        if doomed != Some(step.as_str()) && rng.chance(50) {
-            all.entry(step).or_default().present = direction == Direction::Forward;
-        }
-    }
-    all
-}
-
-/// Puts a world into the state that was left.
-pub fn restore(world: &World, run: &str, left: &Leftovers) {
-    for (step, left) in left {
-        world.preset(run, step, left.present);
-    }
-}
+use lifeboat_testkit::{Leftovers, World};
 
 /// Whether the end of a run is one that its plan promises.
 ///

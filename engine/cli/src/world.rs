@@ -104,17 +104,26 @@ impl World {
     /// # Errors
     /// What the store or the sandbox has against it.
     pub fn engine(&self, host: &Host, operator: &Operator) -> Result<Engine, Error> {
+        Ok(self.open(host, operator)?.0)
+    }
+
+    /// [`World::engine`], with what opening found.
+    ///
+    /// # Errors
+    /// As [`World::engine`].
+    pub fn open(&self, host: &Host, operator: &Operator) -> Result<(Engine, Opened), Error> {
         let (store, opened) = EmbeddedStore::open(&self.data, self.store_options(operator)?)?;
         self.tell(&opened);
         let parallel = operator.max_parallel.unwrap_or(limits::PARALLEL_GLOBAL_DEFAULT);
-        Ok(Engine::new(EngineParts {
+        let engine = Engine::new(EngineParts {
             store: Arc::new(store),
             executor: host.executor(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             max_parallel: usize::try_from(parallel).unwrap_or(usize::MAX),
             version: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
-        }))
+        });
+        Ok((engine, opened))
     }
 
     fn tell(&self, opened: &Opened) {

@@ -22,7 +22,7 @@ pub enum Need {
 /// Only of those, so that a long chain stays cheap.
 pub fn context(state: &RunState, value: &Value) -> Value {
     let mut steps = Map::new();
-    for name in steps_named(value) {
+    for (name, _) in outputs_named(value) {
         let outputs = state.step(&name).and_then(|(_, now)| now.outputs.clone());
         if let Some(outputs) = outputs {
             steps.insert(name.0, outputs);
@@ -35,12 +35,19 @@ pub fn context(state: &RunState, value: &Value) -> Value {
     })
 }
 
-fn steps_named(value: &Value) -> impl Iterator<Item = StepId> {
+/// The outputs of steps that a value refers to: the step, and the name of the output where one is named.
+fn outputs_named(value: &Value) -> impl Iterator<Item = (StepId, Option<String>)> + use<> {
     let references = template::references_in(value).unwrap_or_default();
     references.into_iter().filter_map(|reference| match reference.path.as_slice() {
-        [root, name, ..] if root == "steps" => Some(StepId(name.clone())),
+        [root, name, rest @ ..] if root == "steps" => Some((StepId(name.clone()), rest.first().cloned())),
         _ => None,
     })
+}
+
+/// The outputs that a step uses, in its arguments and then in its conditions.
+pub(crate) fn outputs_used(step: &Step) -> impl Iterator<Item = (StepId, Option<String>)> {
+    let texts = step.when.iter().map(|condition| Value::String(condition.value.clone()));
+    outputs_named(&step.args).chain(texts.flat_map(|text| outputs_named(&text)))
 }
 
 /// Whether a step whose turn has come is needed.
@@ -61,12 +68,8 @@ pub fn need(state: &RunState, step: &Step) -> Need {
 }
 
 fn needs_what_was_not_needed(state: &RunState, step: &Step) -> Option<StepId> {
-    let texts = step.when.iter().map(|condition| Value::String(condition.value.clone()));
-    let missing = |value: &Value| {
-        steps_named(value)
-            .find(|name| state.step(name).is_some_and(|(_, now)| matches!(now.phase, Phase::NotNeeded { .. })))
-    };
-    missing(&step.args).or_else(|| texts.into_iter().find_map(|text| missing(&text)))
+    let missing = |name: &StepId| state.step(name).is_some_and(|(_, now)| matches!(now.phase, Phase::NotNeeded { .. }));
+    outputs_used(step).map(|(name, _)| name).find(missing)
 }
 
 fn holds(state: &RunState, condition: &Condition) -> Result<bool, Error> {

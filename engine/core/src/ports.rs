@@ -248,9 +248,9 @@ pub struct Attempt {
     pub direction: Direction,
     /// From 1, counted over the step and direction.
     pub number: u32,
-    /// Stable over all attempts of the step in this direction.
+    /// Stable over all attempts of the step in this run, in both directions.
     pub key: Digest,
-    /// Grows with every attempt of the run.
+    /// The fencing token: see [`crate::fence`].
     pub token: u64,
     /// The mode of the run.
     pub mode: Mode,

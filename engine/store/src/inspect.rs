@@ -7,7 +7,7 @@ use lifeboat_core::Error;
 use crate::examine::{self, Finding};
 use crate::folder::Folder;
 use crate::key::Key;
-use crate::offline;
+use crate::offline::{self, ReadOnly};
 use crate::replay::{Damage, Quarantined};
 use crate::segment;
 
@@ -51,8 +51,16 @@ pub fn inspect(dir: &Path) -> Result<Inspection, Error> {
 /// The same of a journal that may be encrypted with this key.
 ///
 /// # Errors
-/// As [`inspect`]; `LB0615` wrong key, `LB0616` no key, `LB0618` the key file is gone, `LB0620` half encrypted.
+/// As [`inspect_and_read`].
 pub fn inspect_with(dir: &Path, key: Option<&Key>) -> Result<Inspection, Error> {
+    inspect_and_read(dir, key).map(|(found, _)| found)
+}
+
+/// [`inspect_with`], and the journal for reading: it is gone through once.
+///
+/// # Errors
+/// As [`inspect`]; `LB0615` wrong key, `LB0616` no key, `LB0618` the key file is gone, `LB0620` half encrypted.
+pub fn inspect_and_read(dir: &Path, key: Option<&Key>) -> Result<(Inspection, ReadOnly), Error> {
     let folder = Folder::open(dir, key)?;
     let mut replay = offline::load(&folder)?;
     let journal = offline::reading(&folder, &mut replay);
@@ -60,7 +68,7 @@ pub fn inspect_with(dir: &Path, key: Option<&Key>) -> Result<Inspection, Error> 
     let segments = segment::list(&folder.journal())?;
     let bytes = segments.iter().filter_map(|number| segment::path(&folder.journal(), *number).metadata().ok());
     let state = folder.state();
-    Ok(Inspection {
+    let found = Inspection {
         encrypted: folder.seal.is_some(),
         segments: segments.len() as u64,
         frames: replay.frames,
@@ -73,7 +81,8 @@ pub fn inspect_with(dir: &Path, key: Option<&Key>) -> Result<Inspection, Error> 
         state_present: state.is_dir(),
         state_bytes: bytes_below(&state),
         findings,
-    })
+    };
+    Ok((found, journal))
 }
 
 pub(crate) fn bytes_below(dir: &Path) -> u64 {

@@ -42,7 +42,7 @@ pub use check::{Break, Broken};
 pub use embedded::EmbeddedStore;
 pub use encrypt::{encrypt, rekey};
 pub use examine::Finding;
-pub use inspect::{Inspection, inspect, inspect_with};
+pub use inspect::{Inspection, inspect, inspect_and_read, inspect_with};
 pub use key::Key;
 pub use memory::MemoryStore;
 pub use offline::{ReadOnly, read_only, read_only_with};

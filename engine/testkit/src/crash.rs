@@ -1,4 +1,4 @@
-//! A store that fails on demand, around any other store: before a write, after it, or from some event on for ever.
+//! A store that fails on demand and remembers on demand, around any other store: before a write, after it, or from some event on for ever.
 
 use std::sync::Mutex;
 
@@ -22,6 +22,8 @@ struct Plan {
     faults: Vec<(u64, Fault)>,
     cut_after: Option<u64>,
     slow: u64,
+    /// What was stored, where it is remembered.
+    stored: Option<Vec<Append>>,
 }
 
 /// The wrapper.
@@ -58,6 +60,31 @@ impl<S: Store> CrashStore<S> {
         self
     }
 
+    /// What is stored is remembered, for [`CrashStore::take_stored`].
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        self.plan.lock().unwrap().stored = Some(Vec::new());
+        self
+    }
+
+    /// The appends that were stored since the last call, in order.
+    ///
+    /// # Panics
+    /// When the store was not [`CrashStore::remembering`].
+    pub fn take_stored(&self) -> Vec<Append> {
+        std::mem::take(self.plan.lock().unwrap().stored.as_mut().unwrap())
+    }
+
+    /// Stores it, and remembers it where that is wished.
+    async fn store(&self, append: Append) -> Result<RunHead, StoreError> {
+        let copy = self.plan.lock().unwrap().stored.is_some().then(|| append.clone());
+        let head = self.inner.append(append).await?;
+        if let (Some(stored), Some(copy)) = (&mut self.plan.lock().unwrap().stored, copy) {
+            stored.push(copy);
+        }
+        Ok(head)
+    }
+
     /// The store inside, which never fails.
     pub fn inner(&self) -> &S {
         &self.inner
@@ -83,10 +110,10 @@ impl<S: Store> Store for CrashStore<S> {
                 tokio::task::yield_now().await;
             }
             match fault {
-                None => self.inner.append(append).await,
+                None => self.store(append).await,
                 Some(Fault::Before) => Err(StoreError::Failed(Error::new("LB0602", "no space left on device"))),
                 Some(Fault::After) => {
-                    self.inner.append(append).await?;
+                    self.store(append).await?;
                     Err(StoreError::Indeterminate(Error::new("LB0603", "the answer was lost")))
                 }
             }

@@ -8,6 +8,7 @@
 mod clock;
 mod crash;
 mod executor;
+mod left;
 mod plan;
 mod random;
 mod rig;
@@ -18,6 +19,7 @@ mod world;
 pub use clock::{SimClock, WallClock};
 pub use crash::{CrashStore, Fault};
 pub use executor::ScriptedExecutor;
+pub use left::{Left, Leftovers, left, restore};
 pub use plan::PlanBuilder;
 pub use random::{RandomCase, random_case, random_script};
 pub use rig::{Rig, said};

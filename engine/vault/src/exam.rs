@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::blobs::{self, Blob};
 use crate::cipher::OVERHEAD;
-use crate::format::{BlobEntry, HEADER_LENGTH, Id, PackEntry, pack_size, parse_header};
+use crate::format::{BlobEntry, HEADER_LENGTH, Id, PackEntry, header_of, pack_size, parse_header};
 use crate::inventory::{Inventory, Pack, Wrong};
 use crate::pool;
 use crate::session::Session;
@@ -133,9 +133,7 @@ pub(crate) fn read_header(session: &Session, id: &Id, size: u64) -> Result<Optio
             _ => return Ok(None),
         }
     }
-    let (from, to) = (tail.len() as u64 - whole, tail.len() as u64 - HEADER_LENGTH);
-    let range = usize::try_from(from).unwrap_or(usize::MAX)..usize::try_from(to).unwrap_or_default();
-    let Some(sealed) = tail.get(range) else { return Ok(None) };
+    let Some(sealed) = header_of(&tail) else { return Ok(None) };
     let mut sealed = sealed.to_vec();
     let blobs = session.cipher.open(&mut sealed).and_then(|text| parse_header(text));
     Ok(blobs.filter(|blobs| pack_size(blobs) == size))

@@ -1,5 +1,7 @@
 //! Removing snapshots by rules: a plan that is shown, and carried out only as it was shown. The data is freed by a prune.
 
+use std::collections::HashSet;
+
 use lifeboat_core::{Failure, FailureKind};
 use rustic_core::jiff::Timestamp;
 use rustic_core::repofile::SnapshotFile;
@@ -35,8 +37,8 @@ pub(crate) fn plan(session: &Session, rules: &KeepRules, max_unused: u8) -> Resu
     let _lock = Lock::shared(&session.place, &session.cipher, &session.watch, false)?;
     let inventory = Inventory::load(session)?;
     let mut plan = decide(&inventory.snapshots, rules)?;
-    let gone: Vec<&str> = plan.removed().collect();
-    let stays = |snapshot: &&SnapshotFile| !gone.contains(&snapshot.id.to_hex().as_str());
+    let gone: HashSet<&str> = plan.removed().collect();
+    let stays = |snapshot: &&SnapshotFile| !gone.contains(snapshot.id.to_hex().as_str());
     let kept: Vec<SnapshotFile> = inventory.snapshots.iter().filter(stays).cloned().collect();
     plan.bytes_freed_by_prune = match prune::plan(session, &inventory, &kept, max_unused) {
         Ok(work) => Some(work.shown.bytes_freed),

@@ -36,13 +36,14 @@ impl<S: Data> Context<S> {
         self.call.attempt
     }
 
-    /// Stable over all attempts of the step in this direction: make the effect idempotent by it. An undo has another
-    /// key than what it undoes.
+    /// Stable over all attempts of the step in this run: make the effect idempotent by it. An undo has the key of what it
+    /// undoes, and finds by it what the effect left.
     pub fn key(&self) -> &str {
         &self.call.key
     }
 
-    /// Grows with every attempt: what acts on an older one is stale.
+    /// The fencing token: what acts under a lower upper half (the fence) than the latest is stale; the lower half counts
+    /// attempts, of which several may go on at once.
     pub fn token(&self) -> u64 {
         self.call.token
     }

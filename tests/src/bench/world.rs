@@ -12,15 +12,18 @@ use lifeboat_core::grants::{DirGrant, Grant, Operator};
 use lifeboat_core::outcome::ProbeAnswer;
 use lifeboat_core::plan::{Mode, Plan, Step, Target};
 use lifeboat_core::plugin::Catalog;
-use lifeboat_core::ports::{Attempt, AttemptSink, BoxFuture, Clock, Rng, StepExecutor, Store};
+use lifeboat_core::ports::{Append, Attempt, AttemptSink, BoxFuture, Clock, Rng, StepExecutor, Store};
 use lifeboat_core::state::RunStatus;
-use lifeboat_core::{Error, Failure, Outcome};
+use lifeboat_core::{Error, Failure, Outcome, RunId};
 use lifeboat_host::ports::ObjectStore;
 use lifeboat_host::{Host, HostOptions, OperatorSecrets};
 use lifeboat_runbook::SourceFile;
 use lifeboat_runtime::{Engine, EngineParts, Rest};
 use lifeboat_store::MemoryStore;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::WRITE_BYTES;
 
 /// A host with the plugins of `plugins/dist`. They may change all that is below `folder`, which keeps them compiled.
 pub fn host(folder: &Path) -> Host {
@@ -161,6 +164,26 @@ impl StepExecutor for LookOn {
 
     fn probe(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, ProbeAnswer> {
         self.inner.probe(attempt, sink)
+    }
+}
+
+/// Appends of about the size of a step's straight to the store: as many runs at once, one append of each after the other.
+/// `round` keeps the runs of several calls apart.
+pub async fn append_all(store: &Arc<dyn Store>, round: u64, runs: usize, appends: usize) {
+    let mut writers = JoinSet::new();
+    for writer in 0..runs as u64 {
+        let store = Arc::clone(store);
+        writers.spawn(async move {
+            let run = RunId::new(round, writer);
+            for expected in 0..appends as u64 {
+                let events = vec![vec![b'e'; WRITE_BYTES]];
+                let summary = b"{}".to_vec();
+                store.append(Append { run: run.clone(), expected, epoch: 1, events, summary }).await.unwrap();
+            }
+        });
+    }
+    while let Some(ended) = writers.join_next().await {
+        ended.unwrap();
     }
 }
 

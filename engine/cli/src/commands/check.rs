@@ -12,6 +12,7 @@ use crate::args::CheckFormat;
 use crate::exit::Exit;
 use crate::files;
 use crate::screen::{Ink, Screen, note, put_json};
+use crate::view::plural;
 use crate::world::World;
 
 /// Checks runbooks, and the operator's file where it is among them.
@@ -31,7 +32,7 @@ pub fn check(world: &World, paths: &[PathBuf], format: CheckFormat) -> Result<Ex
         let verdict = if errors == 0 {
             screen.err(Ink::Green, "in order")
         } else {
-            screen.err(Ink::Red, &format!("{errors} {}", if errors == 1 { "mistake" } else { "mistakes" }))
+            screen.err(Ink::Red, &plural(errors as u64, "mistake"))
         };
         let warnings = all.len() - errors;
         let more = if warnings == 0 { String::new() } else { format!(", {warnings} to look at") };

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::commands::evidence;
 use crate::exit::Exit;
 use crate::screen::{Ink, put, put_json};
+use crate::view::plural;
 use crate::world::World;
 
 /// A finding as it is printed.
@@ -100,25 +101,20 @@ fn secrets(operator: &Operator, rows: &mut Vec<Row>) {
     }
 }
 
-fn count(number: impl std::fmt::Display, word: &str) -> String {
-    let number = number.to_string();
-    let plural = if number == "1" { "" } else { "s" };
-    format!("{number} {word}{plural}")
-}
-
 fn data(world: &World, host: Option<&Host>, options: Result<Options, Error>, rows: &mut Vec<Row>) {
+    let executor = host.map(Host::executor);
     let folder = world.data.display();
     let key = options.map(|options| options.key);
-    let inspected = key.clone().and_then(|key| lifeboat_store::inspect_with(&world.data, key.as_ref()));
-    let found = match inspected {
-        Ok(found) => found,
+    let inspected = key.clone().and_then(|key| lifeboat_store::inspect_and_read(&world.data, key.as_ref()));
+    let (found, journal) = match inspected {
+        Ok(both) => both,
         Err(error) => return rows.push(Row::new(false, format!("data folder {folder}: {error}"))),
     };
     let text = format!(
         "data folder {folder}: {}, {} in {}",
-        count(found.runs, "run"),
-        count(found.frames, "record"),
-        count(found.segments, "segment")
+        plural(found.runs, "run"),
+        plural(found.frames, "record"),
+        plural(found.segments, "segment")
     );
     rows.push(Row::new(true, text));
     match (found.encrypted, &key) {
@@ -130,20 +126,16 @@ fn data(world: &World, host: Option<&Host>, options: Result<Options, Error>, row
         _ => {}
     }
     rows.extend(found.findings.iter().map(Row::of));
-    let Ok(journal) = key.and_then(|key| lifeboat_store::read_only_with(&world.data, key.as_ref())) else { return };
-    rows.extend(
-        journal.known().iter().filter_map(|run| journal.state(run).ok()).flat_map(|state| evidence(world, &state)),
-    );
-    let Some(host) = host else { return };
-    let executor = host.executor();
+    let (mut attached, mut unready) = (Vec::new(), Vec::new());
     for state in journal.known().iter().filter_map(|run| journal.state(run).ok()) {
-        if state.result.is_some() {
-            continue;
-        }
-        if let Err(error) = executor.ready(&state.plan) {
-            rows.push(missing(&state.run, &error));
+        attached.extend(evidence(world, &state));
+        if state.result.is_none()
+            && let Some(Err(error)) = executor.as_ref().map(|executor| executor.ready(&state.plan))
+        {
+            unready.push(missing(&state.run, &error));
         }
     }
+    rows.extend(attached.into_iter().chain(unready));
 }
 
 /// A run whose plan pins a plugin that is not there.

@@ -14,7 +14,7 @@ use crate::commands::check::print;
 use crate::exit::Exit;
 use crate::files;
 use crate::screen::put;
-use crate::view;
+use crate::view::{self, plural};
 use crate::world::World;
 
 /// Prints the plan.
@@ -80,8 +80,8 @@ pub fn compile(
         Err(diagnostics) => {
             print(&world.screen, &diagnostics);
             let count = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
-            let mistakes = if count == 1 { "mistake" } else { "mistakes" };
-            world.screen.say(&format!("the runbook is refused: {count} {mistakes}; nothing was started"));
+            let mistakes = plural(count as u64, "mistake");
+            world.screen.say(&format!("the runbook is refused: {mistakes}; nothing was started"));
             Ok(None)
         }
     }

@@ -18,12 +18,21 @@ use crate::world::World;
 /// # Errors
 /// What the operator's file or the store has against it; `LB0501` with a hint when there is no data folder yet.
 pub fn journal(world: &World) -> Result<ReadOnly, Error> {
-    if !world.data.exists() {
-        return Err(Error::new("LB0501", format!("there is no data folder '{}'", world.data.display()))
-            .hint("--data or LIFEBOAT_DATA names the folder; the first run makes it"));
-    }
+    there(world)?;
     let options = world.store_options(&world.operator()?)?;
     lifeboat_store::read_only_with(&world.data, options.key.as_ref())
+}
+
+/// Makes sure that there is a data folder: to look something up, none is made.
+///
+/// # Errors
+/// `LB0501` with a hint when there is none yet.
+pub fn there(world: &World) -> Result<(), Error> {
+    if world.data.exists() {
+        return Ok(());
+    }
+    Err(Error::new("LB0501", format!("there is no data folder '{}'", world.data.display()))
+        .hint("--data or LIFEBOAT_DATA names the folder; the first run makes it"))
 }
 
 /// The run that a person means.

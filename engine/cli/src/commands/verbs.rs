@@ -6,6 +6,7 @@ use lifeboat_core::Error;
 use lifeboat_core::event::Said;
 use lifeboat_core::grants::Operator;
 use lifeboat_core::ids::{Digest, RunId, StepId};
+use lifeboat_core::state::RunState;
 use lifeboat_runtime::{Engine, Verb, all_at_rest, resume_all};
 
 use crate::args::{RunVerb, StepVerb};
@@ -26,13 +27,20 @@ async fn take(world: &World, run: &str) -> Result<(Engine, RunId, Operator), Err
 
 async fn speak(world: &World, run: &str, verb: Verb, said: Said) -> Result<Exit, Error> {
     let (engine, run, _) = take(world, run).await?;
-    speak_to(world, &engine, &run, verb, said).await
+    speak_to(world, &engine, &run, |_| verb, said).await
 }
 
-async fn speak_to(world: &World, engine: &Engine, run: &RunId, verb: Verb, said: Said) -> Result<Exit, Error> {
-    let plan = engine.load(run).await?.state.plan;
-    let live = Live::start(world.screen, engine, &plan);
-    match engine.resume_saying(run, verb, said).await {
+/// Speaks a verb, which may depend on what is known of the run.
+async fn speak_to(
+    world: &World,
+    engine: &Engine,
+    run: &RunId,
+    verb: impl FnOnce(&RunState) -> Verb,
+    said: Said,
+) -> Result<Exit, Error> {
+    let state = engine.load(run).await?.state;
+    let live = Live::start(world.screen, engine, &state.plan);
+    match engine.resume_saying(run, verb(&state), said).await {
         Ok(handle) => to_rest(world, handle, live).await,
         Err(error) => {
             live.finish().await;
@@ -58,7 +66,7 @@ pub async fn deny(world: &World, args: &StepVerb) -> Result<Exit, Error> {
     let said = said(args.said.by.as_deref(), &args.said.reason)?;
     let (engine, run, operator) = take(world, &args.run).await?;
     let roles = operator.roles_of(&said.by);
-    speak_to(world, &engine, &run, Verb::Deny { step: StepId(args.step.clone()), roles }, said).await
+    speak_to(world, &engine, &run, |_| Verb::Deny { step: StepId(args.step.clone()), roles }, said).await
 }
 
 /// `approve`.
@@ -69,12 +77,11 @@ pub async fn approve(world: &World, args: &StepVerb, fingerprint: Option<String>
     let said = said(args.said.by.as_deref(), &args.said.reason)?;
     let (engine, run, operator) = take(world, &args.run).await?;
     let roles = operator.roles_of(&said.by);
-    let seen = match fingerprint {
-        Some(text) => Digest(text),
-        None => engine.load(&run).await?.state.fingerprint,
+    let verb = |state: &RunState| {
+        let fingerprint = fingerprint.map_or_else(|| state.fingerprint.clone(), Digest);
+        Verb::Approve { step: StepId(args.step.clone()), fingerprint, roles }
     };
-    speak_to(world, &engine, &run, Verb::Approve { step: StepId(args.step.clone()), fingerprint: seen, roles }, said)
-        .await
+    speak_to(world, &engine, &run, verb, said).await
 }
 
 /// `pause`, `unpause` and `abandon`.
@@ -94,7 +101,7 @@ pub async fn mark_done(world: &World, args: &StepVerb, outputs: &str, files: &[P
     let (engine, run, _) = take(world, &args.run).await?;
     let evidence = files.iter().map(|path| evidence::keep(&world.data, path)).collect::<Result<Vec<_>, _>>()?;
     let verb = Verb::MarkDone { step: StepId(args.step.clone()), outputs, evidence };
-    speak_to(world, &engine, &run, verb, said(args.said.by.as_deref(), &args.said.reason)?).await
+    speak_to(world, &engine, &run, |_| verb, said(args.said.by.as_deref(), &args.said.reason)?).await
 }
 
 /// `cancel`.
@@ -115,9 +122,10 @@ pub async fn resume(world: &World, run: Option<&str>) -> Result<Exit, Error> {
         let state = engine.load(&run).await?.state;
         return go_on(world, &engine, &state).await;
     }
-    let quarantined = super::runs::journal(world)?.quarantined().len();
+    super::runs::there(world)?;
     let (host, operator) = world.host()?;
-    let engine = world.engine(&host, &operator)?;
+    let (engine, opened) = world.open(&host, &operator)?;
+    let quarantined = opened.quarantined.len();
     let unfinished = engine.unfinished().await?;
     if unfinished.is_empty() {
         if quarantined > 0 {

@@ -70,6 +70,11 @@ impl Forecast {
     }
 }
 
+/// How many: `1 run`, `2 runs`.
+pub fn plural(count: u64, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
 /// A name for a step that every graph language takes: `s` and its place in the source.
 fn node_names(plan: &Plan) -> HashMap<&str, String> {
     plan.steps.iter().enumerate().map(|(place, step)| (step.id.as_str(), format!("s{place}"))).collect()

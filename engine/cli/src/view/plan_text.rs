@@ -6,6 +6,7 @@ use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::plan::{Condition, Effect, InDoubt, Plan, Policy, Step, Test, UndoPolicy};
 
 use super::duration::duration;
+use super::plural;
 
 const WIDTH: usize = 96;
 
@@ -63,7 +64,7 @@ impl Page<'_> {
     fn head(&mut self) {
         let plan = self.plan;
         let title = self.paint(Style::Bold, &plan.runbook);
-        let count = plural(plan.steps.len(), "step");
+        let count = plural(plan.steps.len() as u64, "step");
         self.line(&format!("{title}  ·  {}  ·  {count}", plan.mode.as_str()));
         for part in wrap(&plan.description, WIDTH) {
             self.line(&part);
@@ -149,7 +150,7 @@ impl Page<'_> {
         }
         if let Some(approval) = &step.approval {
             let within = approval.expires_ms.map_or_else(String::new, |ms| format!(" within {}", duration(ms)));
-            let quorum = plural(approval.quorum as usize, "person").replace("persons", "people");
+            let quorum = plural(u64::from(approval.quorum), "person").replace("persons", "people");
             let people = approval.people.join(", ");
             let people = if people.is_empty() { people } else { format!(" ({people})") };
             details.push(format!("asks role {}{people}: {quorum}{within}", approval.role));
@@ -255,10 +256,6 @@ fn condition(condition: &Condition) -> String {
 /// The parts in a row, or the word for there being none.
 fn list<S: std::borrow::Borrow<str>>(parts: &[S], separator: &str) -> String {
     if parts.is_empty() { "none".to_owned() } else { parts.join(separator) }
-}
-
-fn plural(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 /// Lines of at most `width` characters, broken at spaces. A single longer word keeps its line to itself.

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::Error;
+use crate::condition::outputs_used;
 use crate::event::{EventKind, EvidenceFile, RunResult, Said};
 use crate::ids::{Digest, StepId};
 use crate::plan::{Step, StepKind};
 use crate::state::{Heading, Phase, RunState, StepState};
-use crate::template;
 
 fn not_possible(state: &RunState, id: &StepId, verb: &str, phase: &Phase, hint: &str) -> Error {
     Error::new("LB0502", format!("step '{id}' cannot be {verb}: its state is {}", phase.as_str()))
@@ -89,14 +89,8 @@ pub fn skip(state: &RunState, id: &StepId, said: Said) -> Result<EventKind, Erro
 /// A step that is still to come and uses an output of this one, and which: without it, it could only fail.
 fn needed(state: &RunState, id: &StepId) -> Option<(StepId, String)> {
     state.steps().filter(|(_, now)| !now.is_complete()).find_map(|(step, _)| {
-        let texts = step.when.iter().map(|condition| Value::String(condition.value.clone()));
-        let references =
-            texts.chain([step.args.clone()]).filter_map(|text| template::references_in(&text).ok()).flatten();
-        let mut outputs = references.filter_map(|reference| match reference.path.as_slice() {
-            [root, name, output, ..] if root == "steps" && name == id.as_str() => Some(output.clone()),
-            _ => None,
-        });
-        outputs.next().map(|output| (step.id.clone(), output))
+        let mut used = outputs_used(step).filter(|(name, _)| name == id);
+        used.find_map(|(_, output)| Some((step.id.clone(), output?)))
     })
 }
 

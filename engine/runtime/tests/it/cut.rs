@@ -1,70 +1,19 @@
 //! Cut everywhere: each random run is ended after each of its events, resumed, and must end as if nothing had been.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::RunId;
-use lifeboat_core::outcome::{Outcome, ProbeAnswer};
 use lifeboat_core::plan::{Effect, InDoubt, Plan};
-use lifeboat_core::ports::{Direction, Store};
+use lifeboat_core::ports::Store;
 use lifeboat_core::state::RunStatus;
 use lifeboat_runtime::Rest;
-use lifeboat_testkit::{CrashStore, Rig, SeededRng, SimStore, World, random_case};
+use lifeboat_testkit::{CrashStore, Leftovers, Rig, SeededRng, SimStore, World, left, random_case, restore};
 
 /// Random plans; each is cut after each of its events.
 const CASES: u64 = 600;
 
-/// What the dead engine left behind: for each step whether its effect is there, and whether it was done or undone for sure.
-#[derive(Default)]
-struct Left {
-    present: bool,
-    done: bool,
-    undone: bool,
-}
-
-/// The world as it is after these events. Whether an attempt under way had its effect is drawn.
-fn left(events: &[Event], doomed: Option<&str>, rng: &SeededRng) -> BTreeMap<String, Left> {
-    let mut all: BTreeMap<String, Left> = BTreeMap::new();
-    let mut under_way = BTreeMap::new();
-    for event in events {
-        match &event.kind {
-            EventKind::AttemptStarted { step, direction, .. } => {
-                under_way.insert(step.0.clone(), *direction);
-            }
-            EventKind::AttemptFinished { step, direction, outcome, .. } => {
-                under_way.remove(step.as_str());
-                let entry = all.entry(step.0.clone()).or_default();
-                match (outcome, direction) {
-                    (Outcome::Done { .. }, Direction::Forward) => (entry.present, entry.done) = (true, true),
-                    (Outcome::Done { .. }, Direction::Undo) => (entry.present, entry.undone) = (false, true),
-                    (Outcome::Unknown { .. }, _) => {
-                        entry.present |= doomed != Some(step.as_str()) && rng.chance(50);
-                    }
-                    (Outcome::Failed { .. }, _) => {}
-                }
-            }
-            EventKind::Probed { step, answer, .. } => {
-                let entry = all.entry(step.0.clone()).or_default();
-                match answer {
-                    ProbeAnswer::Happened { .. } => (entry.present, entry.done) = (true, true),
-                    ProbeAnswer::DidNotHappen => entry.present = false,
-                    ProbeAnswer::CannotTell { .. } => {}
-                }
-            }
-            _ => {}
-        }
-    }
-    for (step, direction) in under_way {
-        if doomed != Some(step.as_str()) && rng.chance(50) {
-            all.entry(step).or_default().present = direction == Direction::Forward;
-        }
-    }
-    all
-}
-
 /// What must be true of the world at the end of a run.
-fn check(plan: &Plan, world: &World, run: &RunId, status: RunStatus, before: &BTreeMap<String, Left>, what: &str) {
+fn check(plan: &Plan, world: &World, run: &RunId, status: RunStatus, before: &Leftovers, what: &str) {
     for step in plan.steps.iter().filter(|step| step.kind.by_plugin()) {
         let entry = world.entry(run.as_str(), step.id.as_str());
         let left = before.get(step.id.as_str());
@@ -100,7 +49,7 @@ async fn a_run_that_is_cut_after_any_event_ends_as_if_uninterrupted() {
         let whole = rig.run(case.plan.clone()).await;
         let (run, status) = (whole.run.clone(), whole.status());
         assert!(status.is_final(), "seed {seed}: {}", status.as_str());
-        check(&case.plan, &rig.world, &run, status, &BTreeMap::new(), &format!("seed {seed}, uncut"));
+        check(&case.plan, &rig.world, &run, status, &Leftovers::new(), &format!("seed {seed}, uncut"));
         succeeded += u64::from(status == RunStatus::Succeeded);
         let events = rig.events(&run);
         for count in 1..=events.len() {
@@ -108,9 +57,7 @@ async fn a_run_that_is_cut_after_any_event_ends_as_if_uninterrupted() {
             let rng = SeededRng::new(seed * 1_000 + u64::try_from(count).unwrap());
             let before = left(&events[..count], case.doomed.as_deref(), &rng);
             let world = case.world();
-            for (step, left) in &before {
-                world.preset(run.as_str(), step, left.present);
-            }
+            restore(&world, run.as_str(), &before);
             let second = Rig::with(rig.store.prefix(&run, count), world, 8);
             let mut handle = second.drive(second.engine.resume(&run)).await.unwrap();
             let state = second.rest(&mut handle).await;
@@ -152,6 +99,6 @@ async fn a_run_that_dies_again_and_again_still_ends() {
         };
         let what = format!("seed {seed}, {lives} lives");
         assert_eq!(state.status(), status, "{what}");
-        check(&case.plan, &world, &run, status, &BTreeMap::new(), &what);
+        check(&case.plan, &world, &run, status, &Leftovers::new(), &what);
     }
 }

@@ -4,64 +4,18 @@
 #![allow(dead_code)]
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use lifeboat_core::RunId;
 use lifeboat_core::event::EvidenceFile;
 use lifeboat_core::ids::{Digest, StepId};
 use lifeboat_core::outcome::FailureKind;
 use lifeboat_core::plan::{Effect, InDoubt, Plan, Test};
-use lifeboat_core::ports::{Append, BoxFuture, Document, Lease, RunHead, Store, StoreError, StoredEvent};
+use lifeboat_core::ports::{Append, Store};
 use lifeboat_runtime::Verb;
 use lifeboat_store::{EmbeddedStore, Options};
-use lifeboat_testkit::{Act, PlanBuilder, Rig, SimClock, SimStore, Tell, World, said};
+use lifeboat_testkit::{Act, CrashStore, PlanBuilder, Rig, SimClock, SimStore, Tell, World, said};
 use serde_json::json;
-
-/// A store that remembers each append.
-struct Recorder {
-    inner: Arc<SimStore>,
-    appends: Arc<Mutex<Vec<Append>>>,
-}
-
-impl Store for Recorder {
-    fn append(&self, append: Append) -> BoxFuture<'_, Result<RunHead, StoreError>> {
-        Box::pin(async move {
-            let head = self.inner.append(append.clone()).await?;
-            self.appends.lock().unwrap().push(append);
-            Ok(head)
-        })
-    }
-    fn read<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>> {
-        self.inner.read(run, after)
-    }
-    fn head<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunHead>, StoreError>> {
-        self.inner.head(run)
-    }
-    fn list(&self) -> BoxFuture<'_, Result<Vec<RunHead>, StoreError>> {
-        self.inner.list()
-    }
-    fn get_document<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Document>, StoreError>> {
-        self.inner.get_document(key)
-    }
-    fn put_document<'a>(&'a self, key: &'a str, at: u64, value: Vec<u8>) -> BoxFuture<'a, Result<u64, StoreError>> {
-        self.inner.put_document(key, at, value)
-    }
-    fn acquire_lease<'a>(
-        &'a self,
-        name: &'a str,
-        holder: &'a str,
-        now_ms: u64,
-        ttl_ms: u64,
-    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        self.inner.acquire_lease(name, holder, now_ms, ttl_ms)
-    }
-    fn release_lease<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.inner.release_lease(name, holder)
-    }
-    fn watch<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<RunHead, StoreError>> {
-        self.inner.watch(run, after)
-    }
-}
 
 /// A run under its name, with all of its appends.
 pub type Recorded = (&'static str, Vec<Append>);
@@ -80,9 +34,8 @@ pub fn runs() -> Vec<(&'static str, Vec<Append>)> {
     world.acts("doubtful", [Act::Unknown { happened: true }]);
     world.tells("doubtful", [Tell::Nothing]);
     let store = Arc::new(SimStore::new());
-    let appends = Arc::new(Mutex::new(Vec::new()));
-    let recorder = Recorder { inner: Arc::clone(&store), appends: Arc::clone(&appends) };
-    let rig = Rig::over(store, Arc::new(recorder), world, 64);
+    let recorder = Arc::new(CrashStore::new(Arc::clone(&store)).remembering());
+    let rig = Rig::over(store, Arc::clone(&recorder) as Arc<dyn Store>, world, 64);
     let chain = |name: &str, middle: &str| {
         let plan = PlanBuilder::new().step("first").step(middle).retry(1, 500).after(["first"]);
         named(name, plan.step("last").after([middle]))
@@ -116,7 +69,7 @@ pub fn runs() -> Vec<(&'static str, Vec<Append>)> {
             }
             // A second between two runs, so that their ids are in order.
             rig.clock.advance(1_000);
-            out.push((name, std::mem::take(&mut *appends.lock().unwrap())));
+            out.push((name, recorder.take_stored()));
         }
     });
     // The last one's engine was killed when the intent of its second step was durable.
@@ -135,11 +88,10 @@ pub fn later_runs() -> (Vec<Recorded>, Vec<(String, Vec<u8>)>) {
     let world = World::new();
     world.acts("broken", [Act::Fail(FailureKind::Permanent)]);
     let store = Arc::new(SimStore::new());
-    let appends = Arc::new(Mutex::new(Vec::new()));
-    let recorder = Recorder { inner: Arc::clone(&store), appends: Arc::clone(&appends) };
+    let recorder = Arc::new(CrashStore::new(Arc::clone(&store)).remembering());
     // A day after the other ones.
     let clock = SimClock::at(1_700_086_400_000);
-    let rig = Rig::at(clock, 11, Arc::clone(&store), Arc::new(recorder), world, 64);
+    let rig = Rig::at(clock, 11, Arc::clone(&store), Arc::clone(&recorder) as Arc<dyn Store>, world, 64);
     let asks = |name: &str, first: &str| {
         let plan = PlanBuilder::new().step(first).lock("fs:/srv/eu").approve("go", 1, None).after([first]);
         named(name, plan.step("last").after(["go"]))
@@ -189,7 +141,7 @@ pub fn later_runs() -> (Vec<Recorded>, Vec<(String, Vec<u8>)>) {
                 rig.rest(&mut handle).await;
             }
             rig.clock.advance(1_000);
-            out.push((name, std::mem::take(&mut *appends.lock().unwrap())));
+            out.push((name, recorder.take_stored()));
         }
         let mut documents = Vec::new();
         for key in ["locks/fence".to_owned(), format!("locks/{}", Digest::of(b"fs:/srv/eu").short())] {

@@ -92,6 +92,8 @@ pub struct Programs {
     pub xtask: PathBuf,
     /// `lifeboat`.
     pub lifeboat: PathBuf,
+    /// The campaigns in a simulated world.
+    pub simulated: PathBuf,
     /// The example of the store that writes until it is stopped, and checks what is there.
     pub writer: PathBuf,
     /// Where compiled plugins are kept over all rounds.
@@ -100,10 +102,11 @@ pub struct Programs {
 
 /// Builds what the campaigns run, and says where it is.
 fn programs() -> Result<Programs, String> {
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), PathBuf::from);
+    let folder = shell::target();
     let programs = Programs {
         xtask: folder.join("release/xtask"),
         lifeboat: folder.join("release/lifeboat"),
+        simulated: folder.join("release/lifeboat-campaign"),
         writer: folder.join("release/examples/durable_writer"),
         cache: folder.join("campaign-cache"),
     };
@@ -126,7 +129,7 @@ pub fn run(arguments: &[&str]) -> Result<(), String> {
         return Ok(());
     };
     let campaign = match *name {
-        name if simulated::NAMES.contains(&name) => return simulated::run(name, rest),
+        name if simulated::NAMES.contains(&name) => return simulated::run(&programs()?, name, rest),
         "kill" => kill::run,
         "power" => power::run,
         "inject-io" => strace::run,
@@ -142,7 +145,8 @@ pub fn run(arguments: &[&str]) -> Result<(), String> {
 /// What was found.
 pub fn ci() -> Result<(), String> {
     let programs = programs()?;
-    let mut found: Vec<String> = simulated::NAMES.iter().filter_map(|name| simulated::run(name, &[]).err()).collect();
+    let simulated = simulated::NAMES.iter().filter_map(|name| simulated::run(&programs, name, &[]).err());
+    let mut found: Vec<String> = simulated.collect();
     for campaign in [kill::run, strace::run, power::run] {
         // One after the other: each makes the machine busy by itself.
         found.extend(campaign(&programs, &Options::new()).err());

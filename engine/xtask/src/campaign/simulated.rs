@@ -1,21 +1,18 @@
 //! The campaigns in a simulated world, which the program `lifeboat-campaign` carries out: real core, runtime and store, with
 //! simulated time and effects.
 
+use super::Programs;
 use crate::shell;
 
 /// Their names, in the order in which continuous integration runs them.
 pub const NAMES: [&str; 4] = ["cut", "inject", "sim", "mutants"];
 
-/// Builds the program and runs one of them; it prints what it tried and found.
+/// Runs one of them; it prints what it tried and found.
 ///
 /// # Errors
-/// It could not be built, or it found something.
-pub fn run(name: &str, arguments: &[&str]) -> Result<(), String> {
-    let program = if name == "mutants" { with_bugs()? } else { shell::target().join("release/lifeboat-campaign") };
-    if name != "mutants" {
-        // All of the workspace: a part of it takes other features of shared crates, and much would be built twice.
-        shell::run(&["cargo", "build", "--release", "--locked", "--workspace", "--quiet"])?;
-    }
+/// The one with the bugs could not be built, or it found something.
+pub fn run(programs: &Programs, name: &str, arguments: &[&str]) -> Result<(), String> {
+    let program = if name == "mutants" { with_bugs()? } else { programs.simulated.clone() };
     let program = program.to_string_lossy().into_owned();
     let mut line = vec![program.as_str(), name];
     line.extend(arguments);
