@@ -124,7 +124,7 @@ pub(super) const OPERATOR: [Node; 15] = [
     node(
         "role",
         "role \"NAME\" \"PERSON\" …",
-        "Who may answer for a role. A role that is not named here anybody may answer for.",
+        "Who may answer for a role. A file without any role lets anybody answer; one with roles has to name each role that is asked.",
         &[],
     ),
     node(
