@@ -206,6 +206,9 @@ fn seal(frame: &mut [u8]) {
     frame[48..52].copy_from_slice(&header.to_le_bytes());
 }
 
+/// Changes a journal, with another one and the places of its frames at hand.
+type Tamper = fn(&mut [u8], &[u8], &[(usize, usize)]);
+
 #[test]
 fn frames_that_are_changed_moved_or_of_another_journal_are_damage() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -215,7 +218,7 @@ fn frames_that_are_changed_moved_or_of_another_journal_are_damage() {
     let theirs = std::fs::read(&segments(other.path())[0]).unwrap();
     let places = frames(&whole);
     assert_eq!((places.len(), places[1].1 - places[1].0), (6, places[2].1 - places[2].0));
-    let tampered: [(&str, fn(&mut [u8], &[u8], &[(usize, usize)])); 4] = [
+    let tampered: [(&str, Tamper); 4] = [
         ("a bit of a payload", |bytes, _, at| {
             bytes[at[1].0 + 60] ^= 1;
             seal(&mut bytes[at[1].0..at[1].1]);

@@ -38,9 +38,11 @@ fn stock_restic_and_lifeboat_read_each_others_vaults_in_a_bucket() {
     let theirs = r#"verify "prove" snapshot="latest" from="vault" depth="data"
         restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="back""#;
     let file = runbook(&bench, "theirs", &vault, theirs);
+    let back = bench.path("estate/back");
+    std::fs::remove_dir_all(&back).unwrap();
+    std::fs::create_dir(&back).unwrap();
     bench.run(&["run", "-y", &file]).expect(0);
     // restic records the whole path of a folder, and Lifeboat restores what the snapshot says.
-    let back = bench.path("estate/back");
     let restored = [back.clone(), below(&back, &live)].map(|root| root.join("files/new.txt"));
     let found: Vec<String> = restored.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
     assert_eq!(found, ["only restic has this"]);
