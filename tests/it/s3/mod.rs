@@ -9,6 +9,7 @@ use lifeboat_servers::{Access, Kind, Server, program};
 use crate::bench::Bench;
 
 mod buckets;
+mod demo;
 mod faults;
 mod vault;
 
