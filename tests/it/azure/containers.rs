@@ -1,0 +1,117 @@
+//! Containers as what is protected: a recovery point by snapshots of blobs, copies of it in another account, and the way back.
+
+use lifeboat_servers::Access;
+
+use super::{Account, bench, shared, target};
+use crate::bench::attempts;
+use crate::remote::{NAMES, large, runbook};
+
+fn three(access: &Access, name: &str, back: &str) -> String {
+    target("shop", access, Account::First, name, "prefix \"data\"")
+        + &target("points", access, Account::First, name, "prefix \"points\"")
+        + &target("copy", access, Account::First, back, "")
+}
+
+#[test]
+fn a_container_comes_back_as_it_was_at_the_snapshot() {
+    let access = shared();
+    let (bench, remote) = (bench(&access), Account::First.remote(&access));
+    remote.make("shop");
+    remote.make("shop-back");
+    remote.fill(&bench, "shop");
+    let targets = three(&access, "shop", "shop-back");
+    let take = r#"snapshot "take" of="shop" into="points"
+        verify "prove" snapshot="{{steps.take.snapshot}}" depth="data""#;
+    let file = runbook(&bench, "take", &targets, take);
+    bench.run(&["run", "-y", &file]).expect(0);
+
+    // The disaster: one blob is overwritten, one is new.
+    remote.put(&bench, "shop/data/a.txt", "ransom");
+    remote.put(&bench, "shop/data/new.txt", "after the snapshot");
+    let back = r#"verify "prove" snapshot="latest" from="points" depth="index"
+        restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="copy"
+        validate "smoke" target="copy" after="rebuild" {
+            expect "object" path="a.txt" max_size=5 max_age_hours=1
+            expect "absent" path="new.txt"
+            expect "count" min=5 max=5 min_bytes=1000
+            expect "newest" max_age_hours=1
+        }"#;
+    let file = runbook(&bench, "back", &targets, back);
+    bench.run(&["run", "-y", &file]).expect(0);
+    assert_eq!(remote.objects("shop-back"), NAMES);
+    assert_eq!(remote.read("shop-back/a.txt"), "first");
+    assert_eq!(remote.read("shop-back/large.bin"), large());
+
+    let wrong = r#"validate "smoke" target="copy" {
+            expect "object" path="a.txt" min_size=6
+            expect "count" max=1
+        }"#;
+    let file = runbook(&bench, "wrong", &targets, wrong);
+    bench.run(&["run", "-y", &file]).expect(1).says("2 of 2 expectations fail").says("expected at least 6");
+}
+
+#[test]
+fn copies_in_another_account_outlive_the_container() {
+    let access = shared();
+    let bench = bench(&access);
+    let (first, second) = (Account::First.remote(&access), Account::Second.remote(&access));
+    first.make("origin");
+    second.make("copies");
+    second.make("revived");
+    first.fill(&bench, "origin");
+    let targets = target("origin", &access, Account::First, "origin", "prefix \"data\"")
+        + &target("points", &access, Account::First, "origin", "")
+        + &target("copies", &access, Account::Second, "copies", "block-mib 1")
+        + &target("revived", &access, Account::Second, "revived", "");
+    let protect = r#"snapshot "take" of="origin" into="points"
+        transfer "send" snapshot="{{steps.take.snapshot}}" into="copies""#;
+    let file = runbook(&bench, "protect", &targets, protect);
+    bench.run(&["run", "-y", &file]).expect(0);
+    first.told(&["purge", &first.place("origin")]);
+    let recover = r#"verify "prove" snapshot="latest" from="copies" depth="data"
+        restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="revived""#;
+    let file = runbook(&bench, "recover", &targets, recover);
+    bench.run(&["run", "-y", &file]).expect(0);
+    assert_eq!(second.objects("revived"), NAMES);
+    assert_eq!(second.read("revived/b/ü&%.txt"), "third");
+    assert_eq!(second.read("revived/large.bin"), large());
+
+    // What verify promises is looked at: a copy that is gone is found.
+    let copies = second.objects("copies");
+    let gone = copies.iter().find(|name| name.ends_with("/a.txt")).unwrap();
+    second.delete(&format!("copies/{gone}"));
+    let file = runbook(&bench, "again", &targets, r#"verify "prove" snapshot="latest" from="copies" depth="index""#);
+    bench.run(&["run", "-y", &file]).expect(1).says("'a.txt' is not there any more");
+}
+
+#[test]
+fn an_engine_that_is_killed_in_a_transfer_goes_on_and_copies_nothing_twice() {
+    let access = shared();
+    let bench = bench(&access);
+    let (first, second) = (Account::First.remote(&access), Account::Second.remote(&access));
+    first.make("many");
+    second.make("many-copies");
+    for number in 0..150 {
+        bench.write(&format!("estate/live/files/{number}.txt"), &format!("object {number}"));
+    }
+    first.told(&["copy", bench.path("estate/live/files").to_str().unwrap(), &first.place("many")]);
+    let targets = target("many", &access, Account::First, "many", "")
+        + &target("points", &access, Account::First, "many", "")
+        + &target("copies", &access, Account::Second, "many-copies", "");
+    let steps = r#"snapshot "take" of="many" into="points"
+        transfer "send" snapshot="{{steps.take.snapshot}}" into="copies"
+        verify "prove" snapshot="{{steps.send.snapshot}}" depth="data""#;
+    let file = runbook(&bench, "many", &targets, steps);
+    let mut child = bench.start(&["run", "-y", &file]);
+    bench.wait_for("send   transfer  started");
+    while second.objects("many-copies").len() < 10 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bench.run(&["resume"]).expect(0).says("succeeded").says("were there already");
+    assert_eq!(attempts(&bench.events(), "send"), 2);
+    let copies = second.objects("many-copies");
+    assert_eq!(copies.iter().filter(|name| name.contains("/objects/")).count(), 150);
+    assert_eq!(copies.iter().filter(|name| name.contains("/snapshots/")).count(), 1, "{copies:?}");
+}
