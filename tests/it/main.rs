@@ -7,6 +7,7 @@ mod bench;
 mod cli;
 mod crash;
 mod damage;
+mod foresight;
 mod gcs;
 mod mistakes;
 mod people;

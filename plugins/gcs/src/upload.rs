@@ -140,6 +140,7 @@ impl Bucket {
         let [blake3, crc32c] = answer.head.checksums.as_slice() else {
             return Err(Error::permanent(format!("{what}: the host gives no checksums")));
         };
+        // A service that answered before it had all of it gets no checksum, and is not believed either.
         let sent = format!("crc32c:{}", base64(crc32c));
         if made.size != size || made.sum.as_ref().is_some_and(|sum| sum.starts_with("crc32c:") && *sum != sent) {
             let error = Error::temporary(format!("{what}: the service has other bytes than were sent"));

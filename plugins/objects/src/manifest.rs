@@ -222,6 +222,24 @@ impl<'a, B: Bucket> Draft<'a, B> {
     }
 }
 
+/// Ends a draft. Where that goes wrong, what counts is what is there: an answer may be lost, and not what it was about.
+///
+/// # Errors
+/// Failed where there is no manifest, unknown where nobody can say.
+pub fn publish<B: Bucket>(keeper: &B, draft: Draft<'_, B>, id: &str) -> Result<Totals, Stop> {
+    let failed = draft.finish().err();
+    match (exact(keeper, id), failed) {
+        // Another attempt may have been first: then its totals count.
+        (Ok(Some(found)), _) => totals(keeper, &found).map_err(|error| Stop::Unknown(error.message)),
+        (Ok(None), Some(error)) => Err(error.into()),
+        (Ok(None), None) => Err(Stop::Unknown(format!("the manifest {id} was written and is not there"))),
+        (Err(error), None) => Err(Stop::Unknown(error.message)),
+        // A server that refused it has not taken it.
+        (Err(_), Some(first)) if first.kind != ErrorKind::Temporary => Err(first.into()),
+        (Err(second), Some(first)) => Err(Stop::Unknown(format!("{}; and then: {}", first.message, second.message))),
+    }
+}
+
 /// A manifest that is read, line by line: it may be larger than what a guest can hold.
 pub struct Pages {
     reader: Reader,

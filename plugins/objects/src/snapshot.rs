@@ -86,13 +86,7 @@ impl<B: Bucket> Step for Snapshot<B> {
             draft.give_up();
             return Err(error.into());
         }
-        draft.finish()?;
-        // What counts is what is there: the totals of the one that came first.
-        let found = manifest::exact(&into, &id)?;
-        let Some(found) = found else {
-            return Err(Stop::Unknown(format!("the manifest {id} was written and is not there")));
-        };
-        let totals = manifest::totals(&into, &found)?;
+        let totals = manifest::publish(&into, draft, &id)?;
         Ok(Outputs { snapshot: id, files: totals.objects, bytes: totals.bytes })
     }
 

@@ -63,7 +63,7 @@ impl<B: Bucket> Step for Transfer<B> {
         if is_vault("from")? {
             return between_vaults(ctx, args);
         }
-        let (keeper, into) = (of::<B>(ctx, "from")?, of::<B>(ctx, "into")?);
+        let (keeper, into) = (of::<B>(ctx, "from")?, destination::<B>(ctx)?);
         let id = manifest::id_of(ctx)?;
         if let Some(found) = manifest::exact(&into, &id)? {
             return Ok(Outputs::of(id, manifest::totals(&into, &found)?));
@@ -89,7 +89,8 @@ impl<B: Bucket> Step for Transfer<B> {
             draft.give_up();
             return Err(error.into());
         }
-        Ok(Outputs::of(id, draft.finish()?))
+        let totals = manifest::publish(&into, draft, &id)?;
+        Ok(Outputs::of(id, totals))
     }
 
     fn preview(ctx: &Context<B::Settings>, args: Args) -> Result<Vec<String>, Error> {
@@ -97,7 +98,7 @@ impl<B: Bucket> Step for Transfer<B> {
         if is_vault("from")? {
             return Ok(vec![format!("copy the snapshot {} from the vault {from} to the vault {into}", args.snapshot)]);
         }
-        let (keeper, other) = (of::<B>(ctx, "from")?, of::<B>(ctx, "into")?);
+        let (keeper, other) = (of::<B>(ctx, "from")?, destination::<B>(ctx)?);
         let way = if other.copies_from(&keeper) { "by the server itself" } else { "through this machine" };
         let mut lines =
             vec![format!("copy the objects of the snapshot {} from {from} to {into}, {way}", args.snapshot)];
@@ -108,7 +109,7 @@ impl<B: Bucket> Step for Transfer<B> {
     fn readiness(ctx: &Context<B::Settings>, args: Args) -> Result<Vec<Finding>, Error> {
         let mut findings = is_there::<B>(ctx, &args.snapshot)?;
         if !is_vault("from")? {
-            findings.extend(readiness::writable(&of::<B>(ctx, "into")?));
+            findings.extend(readiness::writable(&destination::<B>(ctx)?));
             return Ok(findings);
         }
         let name = ctx.name("into")?;
@@ -122,7 +123,7 @@ impl<B: Bucket> Step for Transfer<B> {
 
     fn probe(ctx: &Context<B::Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
         if !is_vault("from")? {
-            let (into, id) = (of::<B>(ctx, "into")?, manifest::id_of(ctx)?);
+            let (into, id) = (destination::<B>(ctx)?, manifest::id_of(ctx)?);
             let Some(found) = manifest::exact(&into, &id)? else { return Ok(Probe::DidNotHappen) };
             return Ok(Probe::Happened(Outputs::of(id, manifest::totals(&into, &found)?)));
         }
@@ -134,6 +135,22 @@ impl<B: Bucket> Step for Transfer<B> {
         let copy = into.snapshots(Some(&ctx.key_tag()))?.pop();
         Ok(copy.map_or(Probe::DidNotHappen, |copy| Probe::Happened(copy.into())))
     }
+}
+
+/// Where objects go, which has to be a place for objects of the same provider.
+fn destination<B: Bucket>(ctx: &Context<B::Settings>) -> Result<B, Error> {
+    let name = ctx.name("into")?;
+    if is_vault("into")? {
+        return Err(Error::permanent(format!(
+            "target '{name}' is a vault, and a vault takes folders, no {}s",
+            B::WORD
+        ))
+        .hint(format!("copy the objects into a target of plugin {} without a password", B::PLUGIN)));
+    }
+    of(ctx, "into").map_err(|error| match &error.hint {
+        Some(_) => error,
+        None => error.hint("objects go between targets of one plugin; from cloud to cloud go the snapshots of vaults"),
+    })
 }
 
 /// A later snapshot may come between two attempts, and half of each would be copied: `latest` is settled once.

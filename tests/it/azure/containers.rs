@@ -1,10 +1,14 @@
 //! Containers as what is protected: a recovery point by snapshots of blobs, copies of it in another account, and the way back.
 
+use std::collections::BTreeMap;
+
 use lifeboat_servers::Access;
+use serde_json::json;
 
 use super::{Account, bench, shared, target};
 use crate::bench::attempts;
-use crate::remote::{NAMES, large, runbook};
+use crate::foresight::{Foresight, found};
+use crate::remote::{NAMES, large, port, runbook};
 
 fn three(access: &Access, name: &str, back: &str) -> String {
     target("shop", access, Account::First, name, "prefix \"data\"")
@@ -109,9 +113,50 @@ fn an_engine_that_is_killed_in_a_transfer_goes_on_and_copies_nothing_twice() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    bench.run(&["resume"]).expect(0).says("succeeded").says("were there already");
+    // The service tells whole seconds: what is written from now on is told from what was.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    let times = || -> BTreeMap<String, String> {
+        let listed = second.told(&["lsf", "-R", "--files-only", "--format", "pt", &second.place("many-copies")]);
+        listed
+            .lines()
+            .map(|line| line.split_once(';').unwrap())
+            .map(|(name, time)| (name.into(), time.into()))
+            .collect()
+    };
+    let before = times();
+    bench.run(&["resume"]).expect(0).says("succeeded");
+    let after = times();
+    let again: Vec<_> = before.iter().filter(|(name, time)| after.get(*name) != Some(time)).collect();
+    assert!(before.len() >= 10 && again.is_empty(), "{again:?} were written twice");
     assert_eq!(attempts(&bench.events(), "send"), 2);
     let copies = second.objects("many-copies");
     assert_eq!(copies.iter().filter(|name| name.contains("/objects/")).count(), 150);
     assert_eq!(copies.iter().filter(|name| name.contains("/snapshots/")).count(), 1, "{copies:?}");
+}
+
+#[test]
+fn what_is_absent_is_said_before_anything_is_done() {
+    let access = shared();
+    let (bench, remote) = (bench(&access), Account::First.remote(&access));
+    remote.make("absent");
+    remote.put(&bench, "absent/data/a.txt", "first");
+    let port = port(&access.endpoint).parse().unwrap();
+    let foresight = Foresight::new("azure-blob", "azure_blob.wasm", port, "account-key", &bench.path("azure-key"));
+    let settings = |container: &str, prefix: &str| {
+        json!({ "endpoint": access.endpoint, "account": access.get("account"), "container": container,
+            "prefix": prefix, "block-mib": 64, "retain-mode": "unlocked" })
+    };
+    let (of, into) = (settings("absent", "data"), settings("absent", "points"));
+    let (preview, findings) = foresight.of_snapshot(&of, &into);
+    assert!(preview.contains("a snapshot is taken of each blob"), "{preview}");
+    assert!(preview.contains("absent is not immutable"), "{preview}");
+    assert!(found(&findings, true, "can give a recovery point"), "{findings:?}");
+    assert!(found(&findings, true, "is not immutable: its key may delete"), "{findings:?}");
+
+    let mut kept = settings("absent", "points");
+    kept["retain-days"] = json!(7);
+    let (_, findings) = foresight.of_snapshot(&of, &kept);
+    assert!(found(&findings, false, "the target says retain-days"), "{findings:?}");
+    let (_, findings) = foresight.of_snapshot(&of, &settings("nowhere", ""));
+    assert!(found(&findings, false, "ContainerNotFound"), "{findings:?}");
 }

@@ -1,9 +1,11 @@
 //! What goes wrong: a wrong key, a signature that allows too little or has expired, a container that vanishes, a vault that is
-//! no place for containers.
+//! no place for containers, a server that goes away in the middle.
+
+use lifeboat_servers::{Kind, Server};
 
 use super::{Account, bench, sas, shared, target};
 use crate::bench::tree;
-use crate::remote::{RECOVER, VAULT, runbook};
+use crate::remote::{RECOVER, VAULT, heavy, runbook};
 
 #[test]
 fn a_wrong_key_is_told_and_never_printed() {
@@ -77,4 +79,34 @@ fn a_vault_takes_no_containers() {
     let file = runbook(&bench, "vault", &targets, r#"snapshot "take" of="plain" into="vault""#);
     bench.run(&["run", "-y", &file]).expect(1).says("a vault takes folders");
     assert!(remote.objects("plain").is_empty(), "nothing was written");
+}
+
+#[test]
+fn a_server_that_restarts_in_the_snapshot_and_in_the_restore_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(Kind::Azure, dir.path()).unwrap();
+    let access = server.access().clone();
+    let (bench, remote) = (bench(&access), Account::First.remote(&access));
+    heavy(&bench, 64);
+    remote.make("orders");
+    let vault = target("vault", &access, Account::First, "orders", &format!("block-mib 1; {VAULT}"));
+    let steps = r#"snapshot "take" of="live" into="vault" { retry 8 backoff="500ms" max="2s" }
+        verify "prove" snapshot="{{steps.take.snapshot}}" depth="data" { retry 8 backoff="500ms" max="2s" }
+        restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="back" overwrite=#true { retry 8 backoff="500ms" max="2s" }"#;
+    let file = runbook(&bench, "orders", &vault, steps);
+    let mut child = bench.start(&["run", "-y", &file]);
+    for started in ["take     snapshot  started", "rebuild  restore   started"] {
+        bench.wait_for(started);
+        // Long enough that bytes are under way. It is asked to end, since this server acknowledges before it saves.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        server.stop();
+        server.start_again().unwrap();
+    }
+    let status = child.wait().unwrap();
+    let log = std::fs::read_to_string(bench.path("background.log")).unwrap();
+    assert!(status.success(), "{log}");
+    assert_eq!(tree(&bench.path("estate/live")), tree(&bench.path("estate/back")));
+    let all = bench.run(&["snapshots", "vault", "--runbook", &file, "--json"]).expect(0).json();
+    assert_eq!(all.as_array().unwrap().len(), 1, "one snapshot, however often it was tried");
+    assert!(remote.restic(&bench, "orders/vault", &["check", "--read-data"]).contains("no errors were found"));
 }

@@ -1,6 +1,9 @@
 //! Buckets as what is protected: a recovery point by generations, copies of it in another bucket, and the way back.
 
+use serde_json::json;
+
 use super::{Gate, bench, target};
+use crate::foresight::{Foresight, found};
 use crate::remote::{NAMES, large, runbook};
 
 #[test]
@@ -109,4 +112,25 @@ fn without_versions_there_is_no_snapshot_of_a_bucket() {
     let file = runbook(&bench, "no", &targets, r#"snapshot "take" of="plain" into="points""#);
     bench.run(&["run", "-y", &file]).expect(1).says("keeps no versions").says("turn object versioning on");
     assert_eq!(remote.objects("plain"), ["a.txt"], "nothing was written");
+}
+
+#[test]
+fn what_is_absent_is_said_before_anything_is_done() {
+    let gate = Gate::start();
+    let bench = bench(&gate);
+    gate.make("versions", true);
+    gate.make("none", false);
+    let foresight = Foresight::new("gcs", "gcs.wasm", gate.port, "credentials", &bench.path("gcs-key"));
+    let settings = |bucket: &str| json!({ "endpoint": gate.endpoint(), "bucket": bucket, "chunk-mib": 64, "retain-mode": "unlocked" });
+    let (preview, findings) = foresight.of_snapshot(&settings("versions"), &settings("none"));
+    assert!(!preview.contains("refused") && preview.contains("nothing is retained in versions"), "{preview}");
+    assert!(found(&findings, true, "can give a recovery point"), "{findings:?}");
+    assert!(found(&findings, true, "none keeps no versions"), "{findings:?}");
+    let (preview, findings) = foresight.of_snapshot(&settings("none"), &settings("none"));
+    assert!(preview.contains("it will be refused: the bucket none keeps no versions"), "{preview}");
+    assert!(found(&findings, false, "keeps no versions"), "{findings:?}");
+    let mut kept = settings("none");
+    kept["retain-days"] = json!(7);
+    let (_, findings) = foresight.of_snapshot(&settings("versions"), &kept);
+    assert!(found(&findings, false, "no object retention, and the target says retain-days"), "{findings:?}");
 }

@@ -1,7 +1,8 @@
-//! What goes wrong: a key that the account does not know, a token that is none, a bucket that vanishes.
+//! What goes wrong: a key that the account does not know, a token that is none, a bucket that vanishes, a service that is busy.
 
 use super::{Gate, bench, target};
-use crate::remote::{VAULT, operator, runbook};
+use crate::bench::tree;
+use crate::remote::{RECOVER, VAULT, heavy, operator, runbook};
 
 #[test]
 fn a_wrong_key_is_told_and_never_printed() {
@@ -53,4 +54,20 @@ fn a_bucket_that_vanishes_is_named_and_no_vault_is_made_elsewhere() {
         bench.run(&["run", "-y", file]).expect(1).says("the bucket is not there");
     }
     assert!(gate.behind("GET", "/storage/v1/b/fleeting", "").starts_with("HTTP/1.1 404"), "nothing made it anew");
+}
+
+#[test]
+fn a_service_that_is_busy_now_and_then_is_asked_again() {
+    let gate = Gate::busy();
+    let bench = bench(&gate);
+    gate.make("busy", false);
+    heavy(&bench, 12);
+    let vault = target("vault", &gate, "busy", &format!("chunk-mib 1; {VAULT}"));
+    let file = runbook(&bench, "recover", &vault, RECOVER);
+    bench.run(&["run", "-y", &file]).expect(0).says("succeeded");
+    assert_eq!(tree(&bench.path("estate/live")), tree(&bench.path("estate/back")));
+    let all = bench.run(&["snapshots", "vault", "--runbook", &file, "--json"]).expect(0).json();
+    assert_eq!(all.as_array().unwrap().len(), 1);
+    let listed = gate.behind("GET", "/storage/v1/b/busy/o?prefix=vault/snapshots/", "");
+    assert_eq!(listed.matches("\"mediaLink\"").count(), 1, "{listed}");
 }

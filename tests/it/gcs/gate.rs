@@ -33,6 +33,7 @@ frontend gate
   http-request set-var(txn.now) date()
   http-request deny deny_status 401 unless { var(txn.ok) -m int 1 }
   http-request deny deny_status 401 if { var(txn.exp),sub(txn.now) -m int lt 0 }
+  BUSY
   http-request return status 200 content-type application/json lf-string '{"access_token":"%[var(txn.tok)]","expires_in":3600,"token_type":"Bearer"}' if asks
   default_backend server
 backend server
@@ -50,11 +51,24 @@ pub struct Gate {
 impl Gate {
     /// Starts both. The server has all in memory: only so it keeps versions.
     pub fn start() -> Self {
+        Self::opened("")
+    }
+
+    /// A gate that answers one request in eight with 503 or 429, and says when to come back.
+    pub fn busy() -> Self {
+        Self::opened(
+            "http-request return status 503 content-type text/plain string busy hdr retry-after 0 if !asks { rand(16) 0 }\n  \
+             http-request return status 429 content-type text/plain string slower hdr retry-after 1 if !asks { rand(16) 0 }",
+        )
+    }
+
+    fn opened(busy: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (port, behind) = (free(), free());
         key(dir.path(), "account");
         openssl(&["pkey", "-in", "account.pem", "-pubout", "-out", "public.pem"], dir.path());
-        let config = GATE.replace("PORT", &port.to_string()).replace("BEHIND", &behind.to_string());
+        let config =
+            GATE.replace("PORT", &port.to_string()).replace("BEHIND", &behind.to_string()).replace("BUSY", busy);
         fs::write(dir.path().join("gate.cfg"), config).unwrap();
         let mut gate = Self { dir, port, behind, children: Vec::new() };
         let endpoint = gate.endpoint();
@@ -90,10 +104,11 @@ impl Gate {
             key(self.dir.path(), name);
         }
         let private = fs::read_to_string(self.dir.path().join(format!("{name}.pem"))).unwrap();
-        json!({ "type": "service_account", "project_id": "lifeboat", "client_id": "1", "private_key_id": "k1",
+        let file = json!({ "type": "service_account", "project_id": "lifeboat", "client_id": "1", "private_key_id": "k1",
             "client_email": format!("{name}@lifeboat.iam"), "private_key": private,
-            "token_uri": format!("{}/token", self.endpoint()) })
-        .to_string()
+            "token_uri": format!("{}/token", self.endpoint()) });
+        // As Google gives it: in many lines.
+        serde_json::to_string_pretty(&file).unwrap()
     }
 
     /// The server as rclone reaches it: through the gate, with the account.
