@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lifeboat_servers::Access;
 use serde_json::json;
 
-use super::{Account, bench, shared, target};
+use super::{Account, bench, sas, shared, target};
 use crate::bench::attempts;
 use crate::foresight::{Foresight, found};
 use crate::remote::{NAMES, large, port, runbook};
@@ -45,6 +45,12 @@ fn a_container_comes_back_as_it_was_at_the_snapshot() {
     assert_eq!(remote.objects("shop-back"), NAMES);
     assert_eq!(remote.read("shop-back/a.txt"), "first");
     assert_eq!(remote.read("shop-back/large.bin"), large());
+    // In one account the service copied by itself, which it remembers of each.
+    let (account, key) = (access.get("account"), access.get("account-key"));
+    let signature = sas(account, key, "shop-back", "rl", "2099-01-01T00:00:00Z");
+    let path = format!("/{account}/shop-back?restype=container&comp=list&include=copy&{signature}");
+    let (status, listed) = lifeboat_servers::get(port(&access.endpoint).parse().unwrap(), &path).unwrap();
+    assert_eq!((status, listed.matches("<CopyStatus>success</CopyStatus>").count()), (200, 5), "{listed}");
 
     let wrong = r#"validate "smoke" target="copy" {
             expect "object" path="a.txt" min_size=6
