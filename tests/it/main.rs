@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod azure;
 mod bench;
 mod cli;
 mod crash;
 mod damage;
+mod foresight;
+mod gcs;
 mod mistakes;
 mod people;
 mod recovery;
+mod remote;
 mod s3;
 mod secrets;
 mod vault;

@@ -21,8 +21,12 @@ use crate::files;
 use crate::screen::{Ink, Screen};
 
 /// The plugins that are part of the binary. Their bytes are those of `plugins/dist`, whose digests CI checks.
-const BUILT_IN: [(&str, &[u8]); 2] =
-    [("fs", include_bytes!("../../../plugins/dist/fs.wasm")), ("s3", include_bytes!("../../../plugins/dist/s3.wasm"))];
+const BUILT_IN: [(&str, &[u8]); 4] = [
+    ("fs", include_bytes!("../../../plugins/dist/fs.wasm")),
+    ("s3", include_bytes!("../../../plugins/dist/s3.wasm")),
+    ("azure-blob", include_bytes!("../../../plugins/dist/azure_blob.wasm")),
+    ("gcs", include_bytes!("../../../plugins/dist/gcs.wasm")),
+];
 
 /// Where things are and how to print.
 #[derive(Clone)]

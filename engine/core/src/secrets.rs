@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
-    /// The first line of a file.
+    /// The first line of a file, or all of one that is a JSON object.
     File(PathBuf),
     /// What a program prints.
     Command(SecretCommand),

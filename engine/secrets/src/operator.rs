@@ -102,7 +102,7 @@ fn from_env(name: &str, variable: &str) -> Result<Secret, Error> {
     Ok(Secret::new(std::os::unix::ffi::OsStringExt::into_vec(value)))
 }
 
-/// The first line of a file.
+/// The first line of a file, or all of one that is a JSON object: key files of clouds have many lines.
 fn from_file(name: &str, path: &std::path::Path) -> Result<Secret, Error> {
     let fail = |cause: std::io::Error| {
         Error::new("LB0710", format!("the secret '{name}' can't be read"))
@@ -114,6 +114,10 @@ fn from_file(name: &str, path: &std::path::Path) -> Result<Secret, Error> {
     // Room for all of it at once, so that growing leaves no copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
     file.take(SECRET_BYTES_MAX as u64).read_to_end(&mut bytes).map_err(fail)?;
+    let whole = bytes.trim_ascii();
+    if whole.starts_with(b"{") && whole.ends_with(b"}") {
+        return Ok(Secret::new(whole.to_vec()));
+    }
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     Ok(Secret::new(line.to_vec()))
@@ -137,6 +141,10 @@ mod tests {
         assert_eq!(secrets.get("s").unwrap().expose(), b"one");
         std::fs::write(&path, "two").unwrap();
         assert_eq!(secrets.get("s").unwrap().expose(), b"two");
+        std::fs::write(&path, "{\n  \"type\": \"service_account\"\n}\n").unwrap();
+        assert_eq!(secrets.get("s").unwrap().expose(), b"{\n  \"type\": \"service_account\"\n}");
+        std::fs::write(&path, "{not json\nnot this\n").unwrap();
+        assert_eq!(secrets.get("s").unwrap().expose(), b"{not json");
         std::fs::write(&path, "\n").unwrap();
         for name in ["s", "gone", "unknown"] {
             let error = secrets.get(name).unwrap_err();

@@ -25,9 +25,16 @@ struct Plugin {
     shipped: bool,
 }
 
-const PLUGINS: [Plugin; 4] = [
+const PLUGINS: [Plugin; 6] = [
     Plugin { package: "lifeboat-plugin-fs", file: "fs.wasm", folder: "plugins/fs", shipped: true },
     Plugin { package: "lifeboat-plugin-s3", file: "s3.wasm", folder: "plugins/s3", shipped: true },
+    Plugin {
+        package: "lifeboat-plugin-azure-blob",
+        file: "azure_blob.wasm",
+        folder: "plugins/azure-blob",
+        shipped: true,
+    },
+    Plugin { package: "lifeboat-plugin-gcs", file: "gcs.wasm", folder: "plugins/gcs", shipped: true },
     Plugin { package: "lifeboat-plugin-fixture", file: "fixture.wasm", folder: "plugins/fixture", shipped: true },
     Plugin {
         package: "lifeboat-example-plugin",
@@ -39,8 +46,14 @@ const PLUGINS: [Plugin; 4] = [
 ];
 
 /// What all plugins are made of, besides their own folder.
-const SHARED: [&str; 5] =
-    ["plugins/sdk", "plugins/sdk-bindings", "plugins/sdk-macros", "schemas/wit", "plugins/Cargo.toml"];
+const SHARED: [&str; 6] = [
+    "plugins/sdk",
+    "plugins/sdk-bindings",
+    "plugins/sdk-macros",
+    "plugins/objects",
+    "schemas/wit",
+    "plugins/Cargo.toml",
+];
 
 /// `plugins/dist/plugins.lock`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

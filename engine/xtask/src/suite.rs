@@ -7,8 +7,9 @@ use lifeboat_servers::Kind;
 
 use crate::{servers, shell};
 
-/// What the tests run besides Rust, as `(program, Debian package)`: restic is the judge of the vaults.
-const NEEDED: [(&str, &str); 1] = [("restic", "restic")];
+/// What the tests run besides Rust, as `(program, Debian package)`: restic is the judge of the vaults, and
+/// HAProxy is the gate of a server that would let everybody in.
+const NEEDED: [(&str, &str); 3] = [("restic", "restic"), ("haproxy", "haproxy"), ("openssl", "openssl")];
 
 /// Installs what is missing and runs every test of the workspace. One profile serves the demo, the tests and the
 /// benchmarks, since the compiler of the guests takes minutes to build.

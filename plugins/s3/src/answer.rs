@@ -1,57 +1,8 @@
 //! What a server's refusal means: its own code first, its status where it gives none.
 
-use lifeboat_sdk::http::{Failure, Head, HeadExt};
+use lifeboat_objects::{Refusal, SAID_MAX, xml};
+use lifeboat_sdk::http::{Head, HeadExt};
 use lifeboat_sdk::prelude::*;
-
-use crate::xml;
-
-/// Characters of a server's own words that are passed on.
-const SAID_MAX: usize = 300;
-
-/// A request that did not do what it was for.
-#[derive(Debug)]
-pub struct Refusal {
-    /// The status; 0 where there was no answer.
-    pub status: u16,
-    /// The server's code, as `NoSuchKey`; empty where it gave none.
-    pub code: String,
-    /// For people.
-    pub error: Error,
-}
-
-impl Refusal {
-    /// Whether the server said that.
-    pub fn is(&self, code: &str) -> bool {
-        self.code == code
-    }
-
-    /// Whether there is no object of that key. A bucket that is not there is another thing.
-    pub fn is_no_key(&self) -> bool {
-        self.error.kind == ErrorKind::NotFound
-    }
-
-    /// Whether the server does not know the request at all.
-    pub fn is_unknown_request(&self) -> bool {
-        self.status == 501 || self.status == 405 || self.is("NotImplemented")
-    }
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        refusal.error
-    }
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        Stop::Failed(refusal.error)
-    }
-}
-
-/// No answer came.
-pub fn unanswered(what: &str, failure: Failure) -> Refusal {
-    Refusal { status: 0, code: String::new(), error: failure.error.during(what) }
-}
 
 /// An answer that is no success: the error with what the server said, its kind and a hint by its code.
 pub fn refusal(what: &str, head: &Head, body: &[u8]) -> Refusal {
@@ -80,7 +31,7 @@ pub fn refusal(what: &str, head: &Head, body: &[u8]) -> Refusal {
 
 /// The code and the message of an error document.
 pub fn words(text: &str) -> (String, String) {
-    let Ok(document) = roxmltree::Document::parse(text) else { return Default::default() };
+    let Ok(document) = xml::Document::parse(text) else { return Default::default() };
     let root = document.root_element();
     if root.tag_name().name() != "Error" {
         return Default::default();

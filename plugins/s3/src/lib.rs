@@ -1,26 +1,17 @@
 //! The plugin `s3`: buckets of S3 and of the servers that speak its language.
 //!
-//! A target is a bucket, or what lies below a prefix of it. It can hold a vault ([`store`]). As the thing to protect it has
-//! recovery points of its own kind: the host's vaults take folders only, so a snapshot of a bucket is a [`manifest`] of keys
+//! A target is a bucket, or what lies below a prefix of it. It can hold a vault. As the thing to protect it has
+//! recovery points of its own kind: the host's vaults take folders only, so a snapshot of a bucket is a manifest of keys
 //! and version ids, and the bytes stay where the provider keeps its versions. A transfer makes copies of them elsewhere.
 
 mod answer;
 mod bucket;
 mod copy;
-mod expect;
 mod list;
-mod manifest;
-mod readiness;
-mod restore;
-mod snapshot;
-mod spread;
-mod store;
-mod transfer;
+mod provider;
 mod upload;
-mod validate;
-mod verify;
-mod xml;
 
+use lifeboat_objects::{Objects, Restore, Snapshot, Transfer, Validate, Verify};
 use lifeboat_sdk::prelude::*;
 
 /// A bucket, or what lies below a prefix of it. `secret-key` has to name a secret, or `credentials` one that holds all.
@@ -83,29 +74,16 @@ fn part_mib() -> u64 {
     64
 }
 
-/// Whether a snapshot is named already, or comes from a step that has not run yet.
-fn is_known(snapshot: &str) -> bool {
-    !snapshot.contains("{{")
-}
-
-/// A finding: good, or bad with the reason.
-fn finding<T>(what: &str, result: Result<T, Error>) -> Finding {
-    match result {
-        Ok(_) => good(what),
-        Err(error) => bad(format!("{what}: {}", error.message)),
-    }
-}
-
 lifeboat_sdk::plugin! {
     name: "s3",
     summary: "Buckets of S3, at AWS and elsewhere",
     settings: Settings,
     steps: [
-        snapshot::Snapshot,
-        verify::Verify,
-        transfer::Transfer,
-        restore::Restore,
-        validate::Validate,
+        Snapshot<bucket::Bucket>,
+        Verify<bucket::Bucket>,
+        Transfer<bucket::Bucket>,
+        Restore<bucket::Bucket>,
+        Validate<bucket::Bucket>,
     ],
-    store: store::Objects,
+    store: Objects<bucket::Bucket>,
 }

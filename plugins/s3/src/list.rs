@@ -1,25 +1,10 @@
 //! Listings, page by page: of objects, of versions, of the parts of an upload.
 
+use lifeboat_objects::xml::{self, Node};
+use lifeboat_objects::{Entry, Take, stuck, time};
 use lifeboat_sdk::prelude::*;
-use roxmltree::Node;
 
 use crate::bucket::Bucket;
-use crate::xml;
-
-/// An object in a listing. Keys are full: with the prefix of the target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The key at the server.
-    pub key: String,
-    /// Bytes.
-    pub size: u64,
-    /// As the server gives it, without quotes.
-    pub etag: String,
-    /// As the server gives it: `2026-11-21T06:47:55.000Z`.
-    pub modified: String,
-    /// The version, in a listing of versions.
-    pub version: Option<String>,
-}
 
 fn entry(node: Node<'_, '_>, encoded: bool) -> Entry {
     let version = xml::text(node, "VersionId");
@@ -27,8 +12,9 @@ fn entry(node: Node<'_, '_>, encoded: bool) -> Entry {
         key: xml::decode(xml::text(node, "Key"), encoded),
         size: xml::text(node, "Size").parse().unwrap_or(0),
         etag: xml::text(node, "ETag").trim_matches('"').to_owned(),
-        modified: xml::text(node, "LastModified").to_owned(),
+        modified: time::millis(xml::text(node, "LastModified")),
         version: Some(version).filter(|version| !matches!(*version, "" | "null")).map(str::to_owned),
+        sum: None,
     }
 }
 
@@ -72,8 +58,8 @@ impl Bucket {
     ///
     /// # Errors
     /// What the server says, and what `take` says.
-    pub fn objects(&self, prefix: &str, mut take: impl FnMut(Entry) -> Result<(), Error>) -> Result<(), Error> {
-        let what = format!("list '{prefix}' in the bucket {}", self.bucket);
+    pub fn list(&self, prefix: &str, take: &mut Take<'_>) -> Result<(), Error> {
+        let what = format!("list '{prefix}' in the bucket {}", self.at.bucket);
         let mut token = String::new();
         loop {
             let mut query = vec![("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)];
@@ -82,7 +68,7 @@ impl Bucket {
             }
             let answer = self.fetch(&what, &self.request("GET", "", &query))?;
             let page = objects(&what, &String::from_utf8_lossy(&answer.body))?;
-            page.entries.into_iter().try_for_each(&mut take)?;
+            page.entries.into_iter().try_for_each(&mut *take)?;
             match page.next {
                 // A server that repeats itself would keep us for ever.
                 Some((next, _)) if next == token => return Err(stuck(&what)),
@@ -96,8 +82,8 @@ impl Bucket {
     ///
     /// # Errors
     /// What the server says.
-    pub fn first(&self, prefix: &str) -> Result<Option<Entry>, Error> {
-        let what = format!("look for '{prefix}' in the bucket {}", self.bucket);
+    pub fn one(&self, prefix: &str) -> Result<Option<Entry>, Error> {
+        let what = format!("look for '{prefix}' in the bucket {}", self.at.bucket);
         let query = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", "1"), ("prefix", prefix)];
         let answer = self.fetch(&what, &self.request("GET", "", &query))?;
         Ok(objects(&what, &String::from_utf8_lossy(&answer.body))?.entries.into_iter().next())
@@ -107,8 +93,8 @@ impl Bucket {
     ///
     /// # Errors
     /// What the server says, and what `take` says.
-    pub fn newest(&self, prefix: &str, mut take: impl FnMut(Entry) -> Result<(), Error>) -> Result<(), Error> {
-        let what = format!("list the versions of '{prefix}' in the bucket {}", self.bucket);
+    pub fn newest(&self, prefix: &str, take: &mut Take<'_>) -> Result<(), Error> {
+        let what = format!("list the versions of '{prefix}' in the bucket {}", self.at.bucket);
         let mut at = (String::new(), String::new());
         loop {
             let mut query = vec![("versions", ""), ("encoding-type", "url"), ("prefix", prefix)];
@@ -120,7 +106,7 @@ impl Bucket {
             }
             let answer = self.fetch(&what, &self.request("GET", "", &query))?;
             let page = versions(&what, &String::from_utf8_lossy(&answer.body))?;
-            page.entries.into_iter().try_for_each(&mut take)?;
+            page.entries.into_iter().try_for_each(&mut *take)?;
             match page.next {
                 Some(next) if next == at => return Err(stuck(&what)),
                 Some(next) => at = next,
@@ -161,10 +147,6 @@ impl Bucket {
             marker = next;
         }
     }
-}
-
-fn stuck(what: &str) -> Error {
-    Error::temporary(format!("{what}: the server gives the same page again and again"))
 }
 
 #[cfg(test)]

@@ -3,18 +3,16 @@
 //! Parts become an object with one last request: until then nobody sees them. What is given up is told to the server, so
 //! that it keeps no parts; a process that dies leaves them to the bucket's own rule for unfinished uploads.
 
-use lifeboat_sdk::host::{Pumped, from_list};
+use lifeboat_objects::{Meta, Parts, xml};
+use lifeboat_sdk::host::Pumped;
 use lifeboat_sdk::http::{Hash, HeadExt, Repeat, Request};
 use lifeboat_sdk::prelude::*;
 
-use crate::answer::{Refusal, words};
+use crate::answer::words;
 use crate::bucket::Bucket;
-use crate::xml;
 
 /// Parts that an upload may have; the rule of S3.
 const PARTS_MAX: u64 = 10_000;
-/// Bytes of a part that a guest holds, where it makes the bytes itself.
-const HELD: usize = 8 * 1024 * 1024;
 
 /// Bytes of a part for an object of that size.
 pub fn part_size(wanted: u64, size: u64) -> u64 {
@@ -33,9 +31,9 @@ pub struct Upload<'a> {
 
 impl<'a> Upload<'a> {
     /// Begins one.
-    pub fn begin(bucket: &'a Bucket, key: &str) -> Result<Self, Error> {
+    pub fn begin(bucket: &'a Bucket, key: &str, like: Option<&Meta>) -> Result<Self, Error> {
         let what = format!("begin to put '{key}' in parts");
-        let request = bucket.retained(bucket.request("POST", key, &[("uploads", "")]));
+        let request = typed(bucket.retained(bucket.request("POST", key, &[("uploads", "")])), like);
         // A second beginning is one more upload that nobody finishes, and no harm.
         let answer = bucket.fetch(&what, &request.repeat(Repeat::Always))?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
@@ -64,9 +62,14 @@ impl<'a> Upload<'a> {
     pub fn note(&mut self, number: u32, etag: &str) {
         self.parts.push((number, etag.to_owned()));
     }
+}
 
-    /// Sends the next part.
-    pub fn send(&mut self, data: &Reader, len: u64) -> Result<(), Error> {
+impl Parts for Upload<'_> {
+    fn send(&mut self, data: &Reader, len: u64, _: bool) -> Result<(), Error> {
+        // Of an upload without a byte nothing is sent, and one that ends at a part has no empty one behind it.
+        if len == 0 && !self.parts.is_empty() {
+            return Ok(());
+        }
         let (number, request) = self.next();
         let what = format!("put part {number} of '{}'", self.key);
         let answer = self.bucket.send(&what, &request, data, len)?;
@@ -75,8 +78,7 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    /// Makes the object of its parts.
-    pub fn complete(&self, size: u64) -> Result<(), Error> {
+    fn complete(&mut self, size: u64) -> Result<(), Error> {
         let what = format!("put '{}' together", self.key);
         let mut body = String::from("<CompleteMultipartUpload>");
         for (number, etag) in &self.parts {
@@ -95,14 +97,13 @@ impl<'a> Upload<'a> {
             Err(refused) => refused.error,
         };
         // It may be done all the same: the answer was lost, and the repetition found the upload finished.
-        match self.bucket.head(&self.key, None) {
+        match self.bucket.look(&self.key, None) {
             Ok(Some(meta)) if meta.size == size && meta.etag.ends_with(&format!("-{}", self.parts.len())) => Ok(()),
             _ => Err(refused),
         }
     }
 
-    /// Gives it up.
-    pub fn abort(&self) {
+    fn abort(&mut self) {
         let request = self.bucket.request("DELETE", &self.key, &[("uploadId", &self.id)]);
         if let Err(refused) = self.bucket.fetch(&format!("give up '{}'", self.key), &request) {
             host::log(host::Level::Warn, &format!("the server may keep parts: {}", refused.error.message));
@@ -110,27 +111,18 @@ impl<'a> Upload<'a> {
     }
 }
 
-impl Bucket {
-    /// From a reader into a full key: all at once or not at all.
-    pub fn put(&self, key: &str, data: &Reader) -> Result<Pumped, Error> {
-        match data.left() {
-            Some(size) if size <= self.part => self.put_whole(key, data, size),
-            Some(size) => self.put_parts(key, data, size),
-            None => {
-                let mut sink = Sink::new(self, key);
-                loop {
-                    let bytes = data.read(1024 * 1024)?;
-                    if bytes.is_empty() {
-                        return Ok(Pumped { bytes: sink.finish(false)?, digest: String::new() });
-                    }
-                    sink.write(&bytes)?;
-                }
-            }
-        }
+/// With the type of what it is a copy of.
+fn typed(request: Request, like: Option<&Meta>) -> Request {
+    match like.and_then(|like| like.content_type.as_deref()) {
+        Some(kind) => request.header("content-type", kind),
+        None => request,
     }
+}
 
-    fn put_whole(&self, key: &str, data: &Reader, size: u64) -> Result<Pumped, Error> {
-        let mut request = self.retained(self.request("PUT", key, &[])).checksum(Hash::Blake3);
+impl Bucket {
+    /// So many bytes of a reader in one request.
+    pub fn send_whole(&self, key: &str, data: &Reader, size: u64, like: Option<&Meta>) -> Result<Pumped, Error> {
+        let mut request = typed(self.retained(self.request("PUT", key, &[])), like).checksum(Hash::Blake3);
         if self.retains() {
             request = request.checksum_header(Hash::Md5, "content-md5", "");
         }
@@ -140,98 +132,16 @@ impl Bucket {
         Ok(Pumped { bytes: size, digest: format!("blake3:{hex}") })
     }
 
-    fn put_parts(&self, key: &str, data: &Reader, size: u64) -> Result<Pumped, Error> {
-        let part = part_size(self.part, size);
-        let mut upload = Upload::begin(self, key)?;
-        let mut left = size;
-        while left > 0 {
-            let len = left.min(part);
-            if let Err(error) = upload.send(data, len) {
-                upload.abort();
-                return Err(error);
-            }
-            left -= len;
-            host::progress(size - left, Some(size), "bytes", key);
-        }
-        match upload.complete(size) {
-            Ok(()) => Ok(Pumped { bytes: size, digest: String::new() }),
-            Err(error) => {
-                upload.abort();
-                Err(error)
-            }
-        }
-    }
-}
-
-/// Bytes that the guest makes, into an object. Memory is bounded by one part.
-pub struct Sink<'a> {
-    bucket: &'a Bucket,
-    key: String,
-    held: Vec<u8>,
-    upload: Option<Upload<'a>>,
-    bytes: u64,
-}
-
-impl<'a> Sink<'a> {
-    /// An object of that full key, which is there after [`Sink::finish`].
-    pub fn new(bucket: &'a Bucket, key: &str) -> Self {
-        Self { bucket, key: key.to_owned(), held: Vec::new(), upload: None, bytes: 0 }
-    }
-
-    /// More bytes.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.held.extend_from_slice(bytes);
-        self.bytes += bytes.len() as u64;
-        if self.held.len() < HELD {
-            return Ok(());
-        }
-        let result = self.flush();
-        if result.is_err() {
-            self.give_up();
-        }
-        result
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        if self.upload.is_none() {
-            self.upload = Some(Upload::begin(self.bucket, &self.key)?);
-        }
-        let Some(upload) = &mut self.upload else { return Ok(()) };
-        let len = self.held.len() as u64;
-        upload.send(&from_list(&self.held), len)?;
-        self.held.clear();
-        Ok(())
-    }
-
-    /// Leaves nothing at the server.
-    pub fn give_up(&mut self) {
-        if let Some(upload) = self.upload.take() {
-            upload.abort();
-        }
-    }
-
-    /// Makes the object, and tells its size. With `fresh` it has to be new, where the server can hold that: an error of the
-    /// kind `already-exists` says that it is not.
-    pub fn finish(mut self, fresh: bool) -> Result<u64, Error> {
-        if self.upload.is_some() {
-            let ended = if self.held.is_empty() { Ok(()) } else { self.flush() };
-            let ended = ended.and_then(|()| self.upload.as_ref().map_or(Ok(()), |upload| upload.complete(self.bytes)));
-            if let Err(error) = ended {
-                self.give_up();
-                return Err(error);
-            }
-            return Ok(self.bytes);
-        }
-        let mut request = self.bucket.retained(self.bucket.request("PUT", &self.key, &[]));
+    /// Bytes that are in memory in one request; with `fresh` only where there is nothing of that key.
+    pub fn send_bytes(&self, key: &str, data: Vec<u8>, fresh: bool) -> Result<(), Error> {
+        let mut request = self.retained(self.request("PUT", key, &[]));
         if fresh {
             request = request.header("if-none-match", "*");
         }
-        if self.bucket.retains() {
+        if self.retains() {
             request = request.checksum_header(Hash::Md5, "content-md5", "");
         }
-        let told: Result<_, Refusal> =
-            self.bucket.fetch_with(&format!("put '{}'", self.key), &request, std::mem::take(&mut self.held));
-        told.map(|_| self.bytes).map_err(Error::from)
+        self.fetch_with(&format!("put '{key}'"), &request, data).map(drop).map_err(Error::from)
     }
 }
 

@@ -52,7 +52,11 @@ pub(super) const OPERATOR: [Node; 15] = [
         "Where the value of a secret comes from: exactly one of `env`, `file`, `command` and `server`. It is read when it is used, so a new value needs no restart.",
         &[
             ("env", "string", "The name of an environment variable."),
-            ("file", "string", "The path of a file. Its first line is the secret."),
+            (
+                "file",
+                "string",
+                "The path of a file. Its first line is the secret, or all of it where it is a JSON object.",
+            ),
             (
                 "command",
                 "node: strings",

@@ -182,3 +182,14 @@ async fn streams_are_sent_again_from_where_they_began_and_summed_on_the_way() {
     caller.exchange(small).await.unwrap();
     assert!(place.seen()[2].contains("x-sum: crc32c=4waSgw==\r\n"), "{}", place.seen()[2]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_stream_has_the_checksum_of_nothing() {
+    let place = Place::new(|_, _, stream| say(stream, "200 OK", "", ""));
+    let (caller, _) = caller(&[place.port], &[]);
+    let span = Span::File { file: Arc::new(tempfile::tempfile().unwrap()), at: 0, len: 0 };
+    let wishes = vec![Wish { hash: Hash::Blake3, header: None }, Wish { hash: Hash::Crc32c, header: None }];
+    let got = caller.exchange(Ask { span: Some(span), wishes, ..ask("PUT", &place.url("/")) }).await.unwrap();
+    assert_eq!(hex(&got.sums[0]), blake3::hash(b"").to_hex().as_str());
+    assert_eq!(got.sums[1], [0; 4]);
+}

@@ -1,11 +1,12 @@
 //! `validate target=`: checks that a bucket holds what is expected of it. All expectations are looked at, and all that fail
 //! are reported at once.
 
+use std::marker::PhantomData;
+
 use lifeboat_sdk::prelude::*;
 
-use crate::bucket::Bucket;
 use crate::expect::Expectation;
-use crate::{Settings, readiness};
+use crate::{Bucket, of, readiness};
 
 /// What the author of a runbook may write.
 #[data]
@@ -23,20 +24,20 @@ pub struct Outputs {
 }
 
 /// The step.
-pub struct Validate;
+pub struct Validate<B>(PhantomData<B>);
 
-impl Step for Validate {
-    type Settings = Settings;
+impl<B: Bucket> Step for Validate<B> {
+    type Settings = B::Settings;
     type Args = Args;
     type Outputs = Outputs;
 
     const KIND: Kind = Kind::Validate;
     const EFFECT: Effect = Effect::Read;
-    const SUMMARY: &'static str = "Checks objects, their number, size, age and digests in a bucket";
+    const SUMMARY: &'static str = "Checks objects: their number, size, age and digests";
     const CAPABILITIES: &'static [Capability] = &[Capability::Http, Capability::Bytes];
 
-    fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
-        let bucket = Bucket::of(ctx, "target")?;
+    fn execute(ctx: &Context<B::Settings>, args: Args) -> Result<Outputs, Stop> {
+        let bucket = of::<B>(ctx, "target")?;
         if args.expect.is_empty() {
             return Err(Error::permanent("the step expects nothing").hint("add an expect line to the step").into());
         }
@@ -58,12 +59,12 @@ impl Step for Validate {
         Err(Error::permanent(message).into())
     }
 
-    fn preview(ctx: &Context<Settings>, args: Args) -> Result<Vec<String>, Error> {
-        let place = Bucket::of(ctx, "target")?.place();
+    fn preview(ctx: &Context<B::Settings>, args: Args) -> Result<Vec<String>, Error> {
+        let place = of::<B>(ctx, "target")?.at().place().clone();
         Ok(args.expect.iter().map(|expectation| format!("in {place}: {}", expectation.words())).collect())
     }
 
-    fn readiness(ctx: &Context<Settings>, _: Args) -> Result<Vec<Finding>, Error> {
-        Ok(readiness::readable(&Bucket::of(ctx, "target")?))
+    fn readiness(ctx: &Context<B::Settings>, _: Args) -> Result<Vec<Finding>, Error> {
+        Ok(readiness::readable(&of::<B>(ctx, "target")?))
     }
 }

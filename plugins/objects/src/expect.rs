@@ -3,10 +3,10 @@
 use lifeboat_sdk::host::{digest, now_ms};
 use lifeboat_sdk::prelude::*;
 
-use crate::bucket::Bucket;
 use crate::manifest::OWN;
+use crate::{Bucket, Entry};
 
-/// One thing that must hold in the bucket. Paths are keys, below the prefix of the target.
+/// One thing that must hold. Paths are keys, below the prefix of the target.
 #[data]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Expectation {
@@ -72,32 +72,28 @@ impl Expectation {
     }
 
     /// Looks. An error means that it could not be looked at.
-    pub fn check(&self, bucket: &Bucket) -> Verdict {
+    pub fn check<B: Bucket>(&self, bucket: &B) -> Verdict {
         let failure = match self {
             Expectation::Object { path, min_size, max_size, max_age_hours, digest } => {
                 object(bucket, path, (*min_size, *max_size), *max_age_hours, digest.as_deref())
             }
             Expectation::Absent { path } => {
-                Ok(bucket.head(&bucket.full(path), None)?.map(|_| "it is there".to_owned()))
+                Ok(bucket.head(&bucket.at().full(path), None)?.map(|_| "it is there".to_owned()))
             }
             Expectation::Count { path, min, max, min_bytes } => {
                 let (mut count, mut bytes) = (0, 0);
-                each(bucket, path, |_, size| {
+                each(bucket, path, |entry| {
                     count += 1;
-                    bytes += size;
+                    bytes += entry.size;
                 })?;
                 Ok(range("objects", count, *min, *max).or_else(|| range("bytes", bytes, *min_bytes, None)))
             }
             Expectation::Newest { path, max_age_hours } => {
-                let mut newest: Option<String> = None;
-                each(bucket, path, |modified, _| {
-                    if newest.as_deref().is_none_or(|known| known < modified) {
-                        newest = Some(modified.to_owned());
-                    }
-                })?;
+                let mut newest: Option<Option<u64>> = None;
+                each(bucket, path, |entry| newest = newest.max(Some(entry.modified)))?;
                 Ok(match newest {
                     None => Some("there is no object".to_owned()),
-                    Some(modified) => old(&modified, *max_age_hours),
+                    Some(modified) => old(modified, *max_age_hours),
                 })
             }
         }?;
@@ -110,31 +106,31 @@ fn place(path: &Option<String>) -> &str {
 }
 
 /// Every object but Lifeboat's own.
-fn each(bucket: &Bucket, path: &Option<String>, mut take: impl FnMut(&str, u64)) -> Result<(), Error> {
-    let own = bucket.full(OWN);
-    bucket.objects(&bucket.full(path.as_deref().unwrap_or_default()), |entry| {
+fn each<B: Bucket>(bucket: &B, path: &Option<String>, mut take: impl FnMut(&Entry)) -> Result<(), Error> {
+    let own = bucket.at().full(OWN);
+    bucket.objects(&bucket.at().full(path.as_deref().unwrap_or_default()), &mut |entry| {
         if !entry.key.starts_with(&own) {
-            take(&entry.modified, entry.size);
+            take(&entry);
         }
         Ok(())
     })
 }
 
-fn object(
-    bucket: &Bucket,
+fn object<B: Bucket>(
+    bucket: &B,
     path: &str,
     (min, max): (Option<u64>, Option<u64>),
     max_age_hours: Option<u64>,
     expected: Option<&str>,
 ) -> Verdict {
-    let key = bucket.full(path);
+    let key = bucket.at().full(path);
     let Some(entry) = bucket.first(&key)?.filter(|entry| entry.key == key) else {
         return Ok(Some("it is not there".to_owned()));
     };
     if let Some(failure) = range("bytes", entry.size, min, max) {
         return Ok(Some(failure));
     }
-    if let Some(failure) = max_age_hours.and_then(|hours| old(&entry.modified, hours)) {
+    if let Some(failure) = max_age_hours.and_then(|hours| old(entry.modified, hours)) {
         return Ok(Some(failure));
     }
     let Some(expected) = expected else { return Ok(None) };
@@ -150,31 +146,17 @@ fn range(what: &str, value: u64, min: Option<u64>, max: Option<u64>) -> Option<S
     }
 }
 
-fn old(modified: &str, max_hours: u64) -> Option<String> {
-    let Some(seconds) = seconds(modified) else {
-        return Some(format!("the server's time '{modified}' is no time"));
+fn old(modified: Option<u64>, max_hours: u64) -> Option<String> {
+    let Some(modified) = modified else {
+        return Some("the server gives no time of it that can be read".to_owned());
     };
-    let age = (now_ms() / 1_000).saturating_sub(seconds);
+    let age = now_ms().saturating_sub(modified) / 1_000;
     (age > max_hours * 3_600).then(|| format!("it is {} hours old, expected at most {max_hours}", age / 3_600))
-}
-
-/// Seconds since the Unix epoch of `2026-11-21T06:47:55.000Z`.
-fn seconds(text: &str) -> Option<u64> {
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    if !(1..=12).contains(&month) || year < 1970 || !text.ends_with('Z') {
-        return None;
-    }
-    // Years begin in March, so that the leap day is the last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    Some((days - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Expectation, seconds};
+    use super::Expectation;
 
     fn read(json: &str) -> Result<Expectation, String> {
         lifeboat_sdk::serde_json::from_str(json).map_err(|error| error.to_string())
@@ -192,13 +174,5 @@ mod tests {
         }
         assert!(read(r#"{"kind":"newest"}"#).is_err_and(|error| error.contains("max_age_hours")));
         assert!(read(r#"{"kind":"absent","path":"a","digest":"x"}"#).is_err());
-    }
-
-    #[test]
-    fn times_of_servers_are_read() {
-        assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));
-        assert_eq!(seconds("2024-02-29T00:00:00.000Z"), Some(1_709_164_800));
-        assert_eq!(seconds("2026-11-21T06:47:55.123Z"), Some(1_795_243_675));
-        assert_eq!(seconds("Sat, 21 Nov 2026"), None);
     }
 }

@@ -6,12 +6,10 @@
 
 use lifeboat_sdk::host::{digest, from_list, now_ms};
 use lifeboat_sdk::prelude::*;
-use lifeboat_sdk::serde_json;
+use lifeboat_sdk::{Data, serde_json};
 
-use crate::Settings;
-use crate::bucket::Bucket;
-use crate::list::Entry;
 use crate::upload::Sink;
+use crate::{Bucket, Entry};
 
 /// What Lifeboat keeps for itself below the prefix of a target.
 pub const OWN: &str = "lifeboat/";
@@ -57,6 +55,9 @@ pub struct Item {
     pub size: u64,
     /// As the server gave it, without quotes.
     pub etag: String,
+    /// The server's checksum of all bytes, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
 }
 
 /// The last line.
@@ -79,67 +80,81 @@ pub struct Found {
 }
 
 /// The id of what a step makes: the same for all its attempts.
-pub fn id_of(ctx: &Context<Settings>) -> Result<String, Error> {
+pub fn id_of<S: Data>(ctx: &Context<S>) -> Result<String, Error> {
     let hash = digest(&from_list(ctx.key().as_bytes()))?.digest;
     Ok(hash.trim_start_matches("blake3:").to_owned())
 }
 
 /// The first line of a new one.
-pub fn top(ctx: &Context<Settings>, id: &str, label: String, data: &Bucket) -> Top {
+pub fn top<B: Bucket>(ctx: &Context<B::Settings>, id: &str, label: String, data: &B) -> Top {
     Top {
         manifest: 1,
         id: id.to_owned(),
         time_ms: now_ms(),
         label,
         run: ctx.run().to_owned(),
-        origin: data.origin.clone(),
-        bucket: data.bucket.clone(),
+        origin: data.at().origin.clone(),
+        bucket: data.at().bucket.clone(),
     }
 }
 
-fn key_of(keeper: &Bucket, id: &str) -> String {
-    keeper.full(&format!("{MANIFESTS}{id}.ndjson"))
+fn key_of<B: Bucket>(keeper: &B, id: &str) -> String {
+    keeper.at().full(&format!("{MANIFESTS}{id}.ndjson"))
 }
 
 /// The manifest of that very id, if it is there.
-pub fn exact(keeper: &Bucket, id: &str) -> Result<Option<Found>, Error> {
+pub fn exact<B: Bucket>(keeper: &B, id: &str) -> Result<Option<Found>, Error> {
     let key = key_of(keeper, id);
     Ok(keeper.head(&key, None)?.map(|meta| Found { id: id.to_owned(), key, size: meta.size }))
 }
 
 /// A full id, a unique beginning of one, or `latest`.
-pub fn find(keeper: &Bucket, wanted: &str) -> Result<Found, Error> {
-    let folder = keeper.full(MANIFESTS);
-    let begin = if wanted == "latest" { "" } else { wanted };
-    let mut fits: Vec<(Entry, String)> = Vec::new();
-    keeper.objects(&format!("{folder}{begin}"), |entry| {
+pub fn find<B: Bucket>(keeper: &B, wanted: &str) -> Result<Found, Error> {
+    let folder = keeper.at().full(MANIFESTS);
+    let latest = wanted == "latest";
+    let begin = if latest { "" } else { wanted };
+    let mut fits: Vec<(Entry, Found)> = Vec::new();
+    keeper.objects(&format!("{folder}{begin}"), &mut |entry| {
         let id = entry.key.strip_prefix(&folder).and_then(|name| name.strip_suffix(".ndjson")).map(str::to_owned);
         if let Some(id) = id {
-            // Of a thousand recovery points only the newest is wanted.
-            if begin.is_empty() {
-                fits.retain(|(other, _)| other.modified > entry.modified);
+            let found = Found { id, key: entry.key.clone(), size: entry.size };
+            // Of a thousand recovery points only the newest are wanted.
+            if latest && fits.first().is_some_and(|(first, _)| first.modified < entry.modified) {
+                fits.clear();
             }
-            if !begin.is_empty() || fits.is_empty() {
-                fits.push((entry, id));
+            if !latest || fits.first().is_none_or(|(first, _)| first.modified == entry.modified) {
+                fits.push((entry, found));
             }
         }
         Ok(())
     })?;
-    let place = keeper.place();
-    match fits.as_slice() {
-        [(entry, id)] => Ok(Found { id: id.clone(), key: entry.key.clone(), size: entry.size }),
-        [] => Err(Error {
-            kind: ErrorKind::NotFound,
-            message: format!("there is no snapshot '{wanted}' at {place}"),
-            hint: None,
-        }),
-        many => Err(Error::permanent(format!("'{wanted}' is the beginning of {} snapshots at {place}", many.len()))
+    // Servers tell whole seconds: of those of one second, they themselves know which is the newest.
+    if latest && fits.len() > 1 {
+        let mut newest: Option<(u64, Found)> = None;
+        for (_, found) in fits {
+            let time = Pages::open(keeper, &found)?.top.time_ms;
+            if newest.as_ref().is_none_or(|(known, _)| *known < time) {
+                newest = Some((time, found));
+            }
+        }
+        return newest.map(|(_, found)| found).ok_or_else(|| no_snapshot(wanted, &keeper.at().place()));
+    }
+    let (count, place) = (fits.len(), keeper.at().place());
+    match fits.pop() {
+        Some((_, found)) if count == 1 => Ok(found),
+        None => Err(no_snapshot(wanted, &place)),
+        Some(_) => Err(Error::permanent(format!("'{wanted}' is the beginning of {count} snapshots at {place}"))
             .hint("give more of it")),
     }
 }
 
+fn no_snapshot(wanted: &str, place: &str) -> Error {
+    let message = format!("there is no snapshot '{wanted}' at {place}");
+    Error { kind: ErrorKind::NotFound, message, hint: None }
+}
+
 /// The totals of a manifest, from its end. A manifest without an end is none.
-pub fn totals(keeper: &Bucket, found: &Found) -> Result<Totals, Error> {
+pub fn totals<B: Bucket>(keeper: &B, found: &Found) -> Result<Totals, Error> {
     let offset = found.size.saturating_sub(TAIL);
     let reader = keeper.get(&found.key, None, offset, Some(found.size - offset))?.body;
     let mut tail = Vec::new();
@@ -160,15 +175,15 @@ fn cut(id: &str) -> Error {
 }
 
 /// A manifest that is written.
-pub struct Draft<'a> {
-    sink: Sink<'a>,
+pub struct Draft<'a, B: Bucket> {
+    sink: Sink<'a, B>,
     totals: Totals,
 }
 
-impl<'a> Draft<'a> {
+impl<'a, B: Bucket> Draft<'a, B> {
     /// Begins one at its keeper.
-    pub fn new(keeper: &'a Bucket, top: &Top) -> Result<Self, Error> {
-        let mut draft = Self { sink: Sink::new(keeper, &key_of(keeper, &top.id)), totals: Totals::default() };
+    pub fn new(keeper: &'a B, top: &Top) -> Result<Self, Error> {
+        let mut draft = Self { sink: Sink::new(keeper, &key_of(keeper, &top.id), None), totals: Totals::default() };
         draft.line(top)?;
         Ok(draft)
     }
@@ -207,6 +222,24 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Ends a draft. Where that goes wrong, what counts is what is there: an answer may be lost, and not what it was about.
+///
+/// # Errors
+/// Failed where there is no manifest, unknown where nobody can say.
+pub fn publish<B: Bucket>(keeper: &B, draft: Draft<'_, B>, id: &str) -> Result<Totals, Stop> {
+    let failed = draft.finish().err();
+    match (exact(keeper, id), failed) {
+        // Another attempt may have been first: then its totals count.
+        (Ok(Some(found)), _) => totals(keeper, &found).map_err(|error| Stop::Unknown(error.message)),
+        (Ok(None), Some(error)) => Err(error.into()),
+        (Ok(None), None) => Err(Stop::Unknown(format!("the manifest {id} was written and is not there"))),
+        (Err(error), None) => Err(Stop::Unknown(error.message)),
+        // A server that refused it has not taken it.
+        (Err(_), Some(first)) if first.kind != ErrorKind::Temporary => Err(first.into()),
+        (Err(second), Some(first)) => Err(Stop::Unknown(format!("{}; and then: {}", first.message, second.message))),
+    }
+}
+
 /// A manifest that is read, line by line: it may be larger than what a guest can hold.
 pub struct Pages {
     reader: Reader,
@@ -220,7 +253,7 @@ pub struct Pages {
 
 impl Pages {
     /// Opens it.
-    pub fn open(keeper: &Bucket, found: &Found) -> Result<Self, Error> {
+    pub fn open<B: Bucket>(keeper: &B, found: &Found) -> Result<Self, Error> {
         let reader = keeper.get(&found.key, None, 0, None)?.body;
         let nothing = Top {
             manifest: 0,

@@ -1,15 +1,16 @@
 //! `transfer from= into=`: copies a snapshot to another place: from a vault in a bucket to another vault, or what a manifest
 //! names to another bucket, with a manifest of its own there.
 
+use std::marker::PhantomData;
+
+use lifeboat_sdk::Data;
 use lifeboat_sdk::host::SnapshotInfo;
 use lifeboat_sdk::prelude::*;
 
-use crate::bucket::Bucket;
 use crate::manifest::{self, Draft, Item, Pages, Totals};
-use crate::snapshot::is_vault;
 use crate::spread::{Known, Spread};
 use crate::verify::{is_there, place_of_data};
-use crate::{Settings, readiness};
+use crate::{Bucket, is_vault, of, readiness};
 
 /// What the author of a runbook may write.
 #[data]
@@ -45,24 +46,24 @@ impl Outputs {
 }
 
 /// The step.
-pub struct Transfer;
+pub struct Transfer<B>(PhantomData<B>);
 
-impl Step for Transfer {
-    type Settings = Settings;
+impl<B: Bucket> Step for Transfer<B> {
+    type Settings = B::Settings;
     type Args = Args;
     type Outputs = Outputs;
 
     const KIND: Kind = Kind::Transfer;
     const EFFECT: Effect = Effect::Reversible;
-    const SUMMARY: &'static str = "Copies a snapshot to another vault, or its objects to another bucket";
+    const SUMMARY: &'static str = "Copies a snapshot to another vault, or its objects to another place";
     const CAPABILITIES: &'static [Capability] = &[Capability::Vault, Capability::Http, Capability::Bytes];
     const PROBES: bool = true;
 
-    fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
+    fn execute(ctx: &Context<B::Settings>, args: Args) -> Result<Outputs, Stop> {
         if is_vault("from")? {
             return between_vaults(ctx, args);
         }
-        let (keeper, into) = (Bucket::of(ctx, "from")?, Bucket::of(ctx, "into")?);
+        let (keeper, into) = (of::<B>(ctx, "from")?, destination::<B>(ctx)?);
         let id = manifest::id_of(ctx)?;
         if let Some(found) = manifest::exact(&into, &id)? {
             return Ok(Outputs::of(id, manifest::totals(&into, &found)?));
@@ -82,29 +83,33 @@ impl Step for Transfer {
                 Error::temporary(format!("the copy of '{}' is not there with its {} bytes", item.key, item.size))
             })?;
             let (key, at) = (item.key.clone(), at.to_owned());
-            draft.add(&Item { key, at, version: meta.version, size: meta.size, etag: meta.etag })
+            draft.add(&Item { key, at, version: meta.version, size: meta.size, etag: meta.etag, sum: meta.sum })
         });
         if let Err(error) = done {
             draft.give_up();
             return Err(error.into());
         }
-        Ok(Outputs::of(id, draft.finish()?))
+        let totals = manifest::publish(&into, draft, &id)?;
+        Ok(Outputs::of(id, totals))
     }
 
-    fn preview(ctx: &Context<Settings>, args: Args) -> Result<Vec<String>, Error> {
+    fn preview(ctx: &Context<B::Settings>, args: Args) -> Result<Vec<String>, Error> {
         let (from, into) = (ctx.name("from")?, ctx.name("into")?);
         if is_vault("from")? {
             return Ok(vec![format!("copy the snapshot {} from the vault {from} to the vault {into}", args.snapshot)]);
         }
-        let (keeper, other) = (Bucket::of(ctx, "from")?, Bucket::of(ctx, "into")?);
-        let way = if keeper.origin == other.origin { "by the server itself" } else { "through this machine" };
-        Ok(vec![format!("copy the objects of the snapshot {} from {from} to {into}, {way}", args.snapshot)])
+        let (keeper, other) = (of::<B>(ctx, "from")?, destination::<B>(ctx)?);
+        let way = if other.copies_from(&keeper) { "by the server itself" } else { "through this machine" };
+        let mut lines =
+            vec![format!("copy the objects of the snapshot {} from {from} to {into}, {way}", args.snapshot)];
+        lines.extend(other.unlocked()?);
+        Ok(lines)
     }
 
-    fn readiness(ctx: &Context<Settings>, args: Args) -> Result<Vec<Finding>, Error> {
-        let mut findings = is_there(ctx, &args.snapshot)?;
+    fn readiness(ctx: &Context<B::Settings>, args: Args) -> Result<Vec<Finding>, Error> {
+        let mut findings = is_there::<B>(ctx, &args.snapshot)?;
         if !is_vault("from")? {
-            findings.extend(readiness::writable(&Bucket::of(ctx, "into")?));
+            findings.extend(readiness::writable(&destination::<B>(ctx)?));
             return Ok(findings);
         }
         let name = ctx.name("into")?;
@@ -116,9 +121,9 @@ impl Step for Transfer {
         Ok(findings)
     }
 
-    fn probe(ctx: &Context<Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
+    fn probe(ctx: &Context<B::Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
         if !is_vault("from")? {
-            let (into, id) = (Bucket::of(ctx, "into")?, manifest::id_of(ctx)?);
+            let (into, id) = (destination::<B>(ctx)?, manifest::id_of(ctx)?);
             let Some(found) = manifest::exact(&into, &id)? else { return Ok(Probe::DidNotHappen) };
             return Ok(Probe::Happened(Outputs::of(id, manifest::totals(&into, &found)?)));
         }
@@ -132,8 +137,28 @@ impl Step for Transfer {
     }
 }
 
+/// Where objects go, which has to be a place for objects of the same provider.
+fn destination<B: Bucket>(ctx: &Context<B::Settings>) -> Result<B, Error> {
+    let name = ctx.name("into")?;
+    if is_vault("into")? {
+        return Err(Error::permanent(format!(
+            "target '{name}' is a vault, and a vault takes folders, no {}s",
+            B::WORD
+        ))
+        .hint(format!("copy the objects into a target of plugin {} without a password", B::PLUGIN)));
+    }
+    of(ctx, "into").map_err(|error| match &error.hint {
+        Some(_) => error,
+        None => error.hint("objects go between targets of one plugin; from cloud to cloud go the snapshots of vaults"),
+    })
+}
+
 /// A later snapshot may come between two attempts, and half of each would be copied: `latest` is settled once.
-pub fn settle(ctx: &Context<Settings>, keeper: &Bucket, wanted: &str) -> Result<(Known, manifest::Found), Error> {
+pub fn settle<B: Bucket>(
+    ctx: &Context<B::Settings>,
+    keeper: &B,
+    wanted: &str,
+) -> Result<(Known, manifest::Found), Error> {
     if let Some(known) = ctx.checkpoint::<Known>()? {
         let found = manifest::find(keeper, &known.snapshot)?;
         return Ok((known, found));
@@ -144,7 +169,7 @@ pub fn settle(ctx: &Context<Settings>, keeper: &Bucket, wanted: &str) -> Result<
     Ok((known, found))
 }
 
-fn between_vaults(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
+fn between_vaults<S: Data>(ctx: &Context<S>, args: Args) -> Result<Outputs, Stop> {
     let from = ctx.vault("from", false)?;
     let into = ctx.vault("into", true)?;
     let tag = ctx.key_tag();

@@ -1,13 +1,13 @@
-//! XML as S3 speaks it: small documents, read whole.
+//! XML as S3 and Azure speak it: small documents, read whole.
 
 use lifeboat_sdk::prelude::*;
-use roxmltree::{Document, Node};
+pub use roxmltree::{Document, Node};
 
 /// Reads a document.
 pub fn parse<'a>(what: &str, text: &'a str) -> Result<Document<'a>, Error> {
     Document::parse(text).map_err(|error| {
         Error::temporary(format!("{what}: the server's answer is no XML: {error}"))
-            .hint("look whether the endpoint is that of an S3, and no proxy is in between")
+            .hint("look whether the endpoint is that of the storage service, and no proxy is in between")
     })
 }
 

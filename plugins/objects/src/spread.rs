@@ -5,9 +5,8 @@
 
 use lifeboat_sdk::prelude::*;
 
-use crate::Settings;
-use crate::bucket::Bucket;
-use crate::copy::{Begun, Original, Way, ways};
+use crate::Bucket;
+use crate::copy::{Begun, Original, Way, copy, ways};
 use crate::manifest::{Item, Pages, Totals};
 
 /// What the next attempt has to know.
@@ -22,11 +21,11 @@ pub struct Known {
 }
 
 /// From where to where.
-pub struct Spread<'a> {
+pub struct Spread<'a, B> {
     /// The bucket that has the bytes.
-    pub from: &'a Bucket,
+    pub from: &'a B,
     /// Where they go.
-    pub into: &'a Bucket,
+    pub into: &'a B,
     /// Below the prefix of the target: what stands before each key.
     pub below: &'a str,
     /// What is known of earlier attempts.
@@ -35,14 +34,14 @@ pub struct Spread<'a> {
     pub total: Totals,
 }
 
-impl Spread<'_> {
+impl<B: Bucket> Spread<'_, B> {
     /// Copies, and tells of each object with its new full key.
     ///
     /// # Errors
     /// What a server says. What was copied stays.
     pub fn run(
         &self,
-        ctx: &Context<Settings>,
+        ctx: &Context<B::Settings>,
         pages: &mut Pages,
         mut made: impl FnMut(&Item, &str) -> Result<(), Error>,
     ) -> Result<Totals, Error> {
@@ -59,7 +58,7 @@ impl Spread<'_> {
                     hint: None,
                 });
             }
-            let to = self.into.full(&format!("{}{}", self.below, item.key));
+            let to = self.into.at().full(&format!("{}{}", self.below, item.key));
             if !fresh && self.is_there(&item, &to)? {
                 kept += 1;
             } else {
@@ -78,18 +77,18 @@ impl Spread<'_> {
     }
 
     fn is_empty(&self) -> Result<bool, Error> {
-        Ok(self.into.first(&self.into.full(self.below))?.is_none())
+        Ok(self.into.first(&self.into.at().full(self.below))?.is_none())
     }
 
     fn is_there(&self, item: &Item, to: &str) -> Result<bool, Error> {
-        // A copy in parts has another ETag, and is made once more: only what is the same for sure counts.
-        Ok(self.into.head(to, None)?.is_some_and(|meta| meta.size == item.size && meta.etag == item.etag))
+        // A copy with another ETag and no checksum is made once more: only what is the same for sure counts.
+        Ok(self.into.head(to, None)?.is_some_and(|meta| meta.is(item.size, &item.etag, item.sum.as_deref())))
     }
 
     fn copy(&self, item: &Item, to: &str) -> Result<Way, Error> {
         let version = item.version.as_deref();
         let from = Original { bucket: self.from, key: &item.at, version, size: item.size, etag: &item.etag };
-        self.into.copy_from(&from, to, self.known.begun.as_ref(), &|begun| {
+        copy(self.into, &from, to, self.known.begun.as_ref(), &|begun| {
             host::checkpoint(&Known { snapshot: self.known.snapshot.clone(), begun: Some(begun.clone()) })
         })
     }

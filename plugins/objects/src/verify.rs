@@ -4,12 +4,13 @@
 //! `data` also that each can be read to its end. An ETag is no digest of all bytes in every case, so this is said as what
 //! it is.
 
+use std::marker::PhantomData;
+
+use lifeboat_sdk::Data;
 use lifeboat_sdk::prelude::*;
 
-use crate::bucket::Bucket;
 use crate::manifest::{self, Item, Pages};
-use crate::snapshot::is_vault;
-use crate::{Settings, finding, is_known};
+use crate::{Bucket, finding, is_known, is_vault, of, sum};
 
 /// Problems that the message names; the rest is counted.
 const PROBLEMS_SHOWN: usize = 5;
@@ -79,19 +80,19 @@ impl Problems {
 }
 
 /// The step.
-pub struct Verify;
+pub struct Verify<B>(PhantomData<B>);
 
-impl Step for Verify {
-    type Settings = Settings;
+impl<B: Bucket> Step for Verify<B> {
+    type Settings = B::Settings;
     type Args = Args;
     type Outputs = Outputs;
 
     const KIND: Kind = Kind::Verify;
     const EFFECT: Effect = Effect::Read;
-    const SUMMARY: &'static str = "Proves that a snapshot is whole: of a vault in a bucket, or of a bucket";
+    const SUMMARY: &'static str = "Proves that a snapshot is whole: one of a vault, or of objects";
     const CAPABILITIES: &'static [Capability] = &[Capability::Vault, Capability::Http, Capability::Bytes];
 
-    fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
+    fn execute(ctx: &Context<B::Settings>, args: Args) -> Result<Outputs, Stop> {
         if is_vault("from")? {
             return in_vault(ctx, &args);
         }
@@ -99,7 +100,7 @@ impl Step for Verify {
             let error = Error::permanent("a snapshot of a bucket can't be restored to scratch");
             return Err(error.hint("use depth=\"data\", or restore it into another bucket and validate that").into());
         }
-        let keeper = Bucket::of(ctx, "from")?;
+        let keeper: B = of(ctx, "from")?;
         let found = manifest::find(&keeper, &args.snapshot)?;
         let total = manifest::totals(&keeper, &found)?;
         let mut pages = Pages::open(&keeper, &found)?;
@@ -117,25 +118,27 @@ impl Step for Verify {
         Ok(Outputs { snapshot: found.id, files, bytes, depth: args.depth })
     }
 
-    fn preview(ctx: &Context<Settings>, args: Args) -> Result<Vec<String>, Error> {
+    fn preview(ctx: &Context<B::Settings>, args: Args) -> Result<Vec<String>, Error> {
         let name = ctx.name("from")?;
         let what = match (is_vault("from")?, args.depth) {
             (true, Depth::Index) => "that all it names is there",
             (true, Depth::Data) => "every byte of it",
             (true, Depth::Restore) => "it by restoring it to scratch",
             (false, Depth::Index) => "that each version is there with its size and ETag",
-            (false, Depth::Data) => "that each version is there with its size and ETag, and can be read to its end",
+            (false, Depth::Data) => {
+                "that each version is there with its size and ETag, can be read to its end, and has the checksum that the server keeps of it"
+            }
             (false, Depth::Restore) => "nothing: a snapshot of a bucket can't be restored to scratch",
         };
         Ok(vec![format!("prove the snapshot {} of {name}: {what}", args.snapshot)])
     }
 
-    fn readiness(ctx: &Context<Settings>, args: Args) -> Result<Vec<Finding>, Error> {
-        is_there(ctx, &args.snapshot)
+    fn readiness(ctx: &Context<B::Settings>, args: Args) -> Result<Vec<Finding>, Error> {
+        is_there::<B>(ctx, &args.snapshot)
     }
 }
 
-fn in_vault(ctx: &Context<Settings>, args: &Args) -> Result<Outputs, Stop> {
+fn in_vault<S: Data>(ctx: &Context<S>, args: &Args) -> Result<Outputs, Stop> {
     let vault = ctx.vault("from", false)?;
     // `latest` is made a full id first, so that what is proved is what the outputs name.
     let info = vault.find(&args.snapshot)?;
@@ -152,37 +155,40 @@ fn in_vault(ctx: &Context<Settings>, args: &Args) -> Result<Outputs, Stop> {
 }
 
 /// The bucket that has the bytes, reached with the key of the target that keeps the manifest.
-pub fn place_of_data(keeper: &Bucket, pages: &Pages) -> Result<Bucket, Error> {
-    if pages.top.origin == keeper.origin {
+pub fn place_of_data<B: Bucket>(keeper: &B, pages: &Pages) -> Result<B, Error> {
+    if pages.top.origin == keeper.at().origin {
         return Ok(keeper.beside(&pages.top.bucket));
     }
-    let message = format!("the bytes of this snapshot are at {}, and not at {}", pages.top.origin, keeper.origin);
+    let message = format!("the bytes of this snapshot are at {}, and not at {}", pages.top.origin, keeper.at().origin);
     Err(Error::permanent(message).hint("the endpoint of the target changed since the snapshot was taken"))
 }
 
 /// What is wrong with one object, or nothing.
-fn look(data: &Bucket, item: &Item, depth: Depth) -> Result<Option<String>, Error> {
+fn look<B: Bucket>(data: &B, item: &Item, depth: Depth) -> Result<Option<String>, Error> {
     let Some(meta) = data.head(&item.at, item.version.as_deref())? else {
         return Ok(Some(format!("'{}' is not there any more", item.key)));
     };
-    if meta.size != item.size || meta.etag != item.etag {
+    if !meta.is(item.size, &item.etag, item.sum.as_deref()) {
         return Ok(Some(format!("'{}' is another object now", item.key)));
     }
     if depth == Depth::Data && item.size > 0 {
         let body = data.get(&item.at, item.version.as_deref(), 0, None)?.body;
-        let read = host::digest(&body)?.bytes;
+        let (read, found) = sum::read(&body, item.sum.as_deref())?;
         if read != item.size {
             return Ok(Some(format!("'{}' ends at byte {read} of {}", item.key, item.size)));
+        }
+        if found.is_some() && found != item.sum {
+            return Ok(Some(format!("'{}' has other bytes than its checksum says", item.key)));
         }
     }
     Ok(None)
 }
 
 /// Findings on the target `from` and, where it is named already, the snapshot there.
-pub fn is_there(ctx: &Context<Settings>, snapshot: &str) -> Result<Vec<Finding>, Error> {
+pub fn is_there<B: Bucket>(ctx: &Context<B::Settings>, snapshot: &str) -> Result<Vec<Finding>, Error> {
     let name = ctx.name("from")?;
     if !is_vault("from")? {
-        let keeper = Bucket::of(ctx, "from")?;
+        let keeper: B = of(ctx, "from")?;
         let found = if is_known(snapshot) { manifest::find(&keeper, snapshot).map(drop) } else { keeper.exists() };
         let what = if is_known(snapshot) {
             format!("the snapshot {snapshot} is at {name}")
