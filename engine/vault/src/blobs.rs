@@ -226,9 +226,27 @@ fn read_range(
         // Opened in a copy: it is no larger than one blob, and the sealed form may be what is asked for.
         opened.clear();
         opened.extend_from_slice(sealed);
+        let cause = match decoder.plain(&mut opened, blob) {
+            Ok(plain) => {
+                take(first + index, Ok((&plain, sealed)))?;
+                continue;
+            }
+            Err(cause) => cause,
+        };
+        // It may have changed on the way here, and not in the store: only what is wrong twice is called damaged.
+        let again = session.place.get(&key, u64::from(blob.offset), Some(u64::from(blob.length)));
+        let again = match again {
+            Err(failure) if failure.kind != FailureKind::Permanent => return Err(failure),
+            other => other.unwrap_or_default(),
+        };
+        opened.clear();
+        opened.extend_from_slice(&again);
         match decoder.plain(&mut opened, blob) {
-            Ok(plain) => take(first + index, Ok((&plain, sealed)))?,
-            Err(cause) => take(first + index, Err(format!("in {key} {cause}")))?,
+            Ok(plain) => {
+                session.watch.log("warn", &format!("a part of {key} was changed on its way here, and was read again"));
+                take(first + index, Ok((&plain, &again)))?;
+            }
+            Err(_) => take(first + index, Err(format!("in {key} {cause}")))?,
         }
     }
     Ok(())

@@ -171,7 +171,8 @@ impl Bucket {
         match len {
             Some(len) => request = request.header("range", format!("bytes={offset}-{}", offset + len.max(1) - 1)),
             None if offset > 0 => request = request.header("range", format!("bytes={offset}-")),
-            None => {}
+            // The host holds what comes against the sum that the server then tells.
+            None => request = request.header("x-amz-checksum-mode", "ENABLED"),
         }
         let response = request.send(&self.role).map_err(|failure| unanswered(&what, failure))?;
         if response.head.is_ok() {

@@ -86,7 +86,8 @@ impl Bucket {
         if there.size != from.size || there.etag != from.etag {
             return Err(changed(from));
         }
-        let pumped = self.put(to, &response.body)?;
+        let known = crate::sums::known(&response.head);
+        let pumped = self.put_known(to, &response.body, Some(known))?;
         if pumped.bytes == from.size { Ok(Way::Pumped) } else { Err(changed(from)) }
     }
 

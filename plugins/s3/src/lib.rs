@@ -15,6 +15,7 @@ mod restore;
 mod snapshot;
 mod spread;
 mod store;
+mod sums;
 mod transfer;
 mod upload;
 mod validate;

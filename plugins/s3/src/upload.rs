@@ -9,6 +9,7 @@ use lifeboat_sdk::prelude::*;
 
 use crate::answer::{Refusal, words};
 use crate::bucket::Bucket;
+use crate::sums::{CRC32C, Known, base64};
 use crate::xml;
 
 /// Parts that an upload may have; the rule of S3.
@@ -113,8 +114,13 @@ impl<'a> Upload<'a> {
 impl Bucket {
     /// From a reader into a full key: all at once or not at all.
     pub fn put(&self, key: &str, data: &Reader) -> Result<Pumped, Error> {
+        self.put_known(key, data, None)
+    }
+
+    /// As [`Bucket::put`], of bytes that come by once: `known` is a header with their checksum, from where they come.
+    pub fn put_known(&self, key: &str, data: &Reader, known: Option<Known>) -> Result<Pumped, Error> {
         match data.left() {
-            Some(size) if size <= self.part => self.put_whole(key, data, size),
+            Some(size) if size <= self.part => self.put_whole(key, data, size, known),
             Some(size) => self.put_parts(key, data, size),
             None => {
                 let mut sink = Sink::new(self, key);
@@ -129,14 +135,25 @@ impl Bucket {
         }
     }
 
-    fn put_whole(&self, key: &str, data: &Reader, size: u64) -> Result<Pumped, Error> {
+    fn put_whole(&self, key: &str, data: &Reader, size: u64, known: Option<Known>) -> Result<Pumped, Error> {
+        let what = format!("put '{key}'");
         let mut request = self.retained(self.request("PUT", key, &[])).checksum(Hash::Blake3);
-        if self.retains() {
-            request = request.checksum_header(Hash::Md5, "content-md5", "");
+        request = match known {
+            Some(Known::Sum(name, value)) => request.header(name, value),
+            Some(Known::Nothing) => request,
+            // The server holds what comes against it, and so does a put of what is retained have a checksum.
+            None => request.checksum_header(Hash::Crc32c, CRC32C, ""),
+        };
+        let answer = self.send(&what, &request, data, size)?;
+        let mut sums = answer.head.checksums.iter();
+        let hex: String = sums.next().into_iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+        let (sent, stored) = (sums.next().map(|sum| base64(sum)), answer.head.header(CRC32C));
+        if let (Some(sent), Some(stored)) = (sent, stored)
+            && sent != stored
+        {
+            let message = format!("LB0740: {what}: the server says that it stored other bytes than it was sent");
+            return Err(Error::temporary(message));
         }
-        let answer = self.send(&format!("put '{key}'"), &request, data, size)?;
-        let hex: String =
-            answer.head.checksums.first().into_iter().flatten().map(|byte| format!("{byte:02x}")).collect();
         Ok(Pumped { bytes: size, digest: format!("blake3:{hex}") })
     }
 
