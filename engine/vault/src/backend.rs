@@ -21,8 +21,8 @@ use crate::watch::Watch;
 /// that some go side by side; and it is the greater part of what a snapshot takes in memory.
 const ROOM: u32 = 128;
 
-/// How often an object is read that is not what its name says.
-const READS: u32 = 3;
+/// How often something is read that is not what it has to be, before that is called damage.
+pub(crate) const READS: u32 = 3;
 
 /// How often it is asked whether a pack on its way is still wanted.
 const ASK: Duration = Duration::from_millis(200);

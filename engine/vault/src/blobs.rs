@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use lifeboat_core::{Failure, FailureKind};
 use rustic_core::{BlobId, FileType, IndexedFullStatus, PackedId, Repository};
 
+use crate::backend::READS;
 use crate::cipher::{Cipher, OVERHEAD, sha256};
 use crate::error::{DAMAGED, fail};
 use crate::session::Session;
@@ -233,21 +235,33 @@ fn read_range(
             }
             Err(cause) => cause,
         };
-        // It may have changed on the way here, and not in the store: only what is wrong twice is called damaged.
-        let again = session.place.get(&key, u64::from(blob.offset), Some(u64::from(blob.length)));
-        let again = match again {
-            Err(failure) if failure.kind != FailureKind::Permanent => return Err(failure),
-            other => other.unwrap_or_default(),
-        };
-        opened.clear();
-        opened.extend_from_slice(&again);
-        match decoder.plain(&mut opened, blob) {
-            Ok(plain) => {
-                session.watch.log("warn", &format!("a part of {key} was changed on its way here, and was read again"));
-                take(first + index, Ok((&plain, &again)))?;
-            }
-            Err(_) => take(first + index, Err(format!("in {key} {cause}")))?,
+        // It may have changed on the way here, and not in the store: only what is wrong each time is called damaged.
+        match again(session, &key, blob, decoder)? {
+            Some((plain, sealed)) => take(first + index, Ok((&plain, &sealed)))?,
+            None => take(first + index, Err(format!("in {key} {cause}")))?,
         }
     }
     Ok(())
+}
+
+/// A blob that did not open, read again by itself: its content and its sealed form, where it is good now.
+fn again(
+    session: &Session,
+    key: &str,
+    blob: &Blob,
+    decoder: &mut Decoder,
+) -> Result<Option<(Vec<u8>, Bytes)>, Failure> {
+    for _ in 1..READS {
+        let sealed = match session.place.get(key, u64::from(blob.offset), Some(u64::from(blob.length))) {
+            Err(failure) if failure.kind != FailureKind::Permanent => return Err(failure),
+            other => other.unwrap_or_default(),
+        };
+        let mut opened = sealed.to_vec();
+        if let Ok(plain) = decoder.plain(&mut opened, blob) {
+            let plain = plain.into_owned();
+            session.watch.log("warn", &format!("a part of {key} was changed on its way here, and was read again"));
+            return Ok(Some((plain, sealed)));
+        }
+    }
+    Ok(None)
 }

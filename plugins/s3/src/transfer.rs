@@ -162,6 +162,8 @@ fn between_vaults(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> 
         Err(error) => match into.snapshots(Some(&tag)).map(|mut found| found.pop()) {
             Ok(Some(copy)) => Ok(copy.into()),
             Ok(None) => Err(error.into()),
+            // The vault itself is gone, and with it all that was in it.
+            Err(second) if second.is_not_found() => Err(error.into()),
             Err(second) => Err(Stop::Unknown(format!("{}; and then: {}", error.message, second.message))),
         },
     }

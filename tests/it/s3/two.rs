@@ -86,7 +86,7 @@ fn who_deletes_is_told_who_is_at_work_and_deletes_nothing() {
         second.bench.run(&[&["vault", "forget", "vault", "--runbook", &file, "--keep-last", "1"], more].concat())
     };
     let plan = forget(&["--json"]).expect(0).json();
-    first.proxy.fault(Fault::on("PUT", "/data/", Act::Delay(Duration::from_millis(1_500))));
+    first.proxy.fault(Fault::on("PUT", "/data/", Act::Delay(Duration::from_millis(700))));
     let mut one = first.bench.start(&["run", "-y", &steps]);
     first.wait_for("/data/", 1);
     let refused = forget(&["--apply", plan["fingerprint"].as_str().unwrap()]);

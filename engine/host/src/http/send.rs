@@ -428,8 +428,9 @@ impl Caller {
     fn got(&self, ask: &Ask, state: &mut State, response: Response<Incoming>, fed: &Arc<Fed>) -> Got {
         let mask = std::mem::take(&mut state.mask);
         let (head, body) = response.into_parts();
-        // Of a part of an object, servers may tell the sum of the whole.
-        let whole = state.method == "GET" && head.status == http::StatusCode::OK;
+        // Of a part of an object, servers may tell the sum of the whole, and some call a part 200.
+        let part = head.headers.contains_key("content-range") || ask.headers.iter().any(|(name, _)| name == "range");
+        let whole = state.method == "GET" && head.status == http::StatusCode::OK && !part;
         let proof = whole.then(|| Proof::of(&head.headers)).flatten();
         let headers = head
             .headers
