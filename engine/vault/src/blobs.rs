@@ -245,7 +245,7 @@ fn read_range(
 }
 
 /// A blob that did not open, read again by itself: its content and its sealed form, where it is good now.
-fn again(
+pub(crate) fn again(
     session: &Session,
     key: &str,
     blob: &Blob,

@@ -66,9 +66,13 @@ impl<'a> Upload<'a> {
         self.parts.push((number, etag.to_owned()));
     }
 
-    /// Sends the next part.
-    pub fn send(&mut self, data: &Reader, len: u64) -> Result<(), Error> {
-        let (number, request) = self.next();
+    /// Sends the next part. `lasting`: what is sent can be read twice, so that its checksum is known before.
+    pub fn send(&mut self, data: &Reader, len: u64, lasting: bool) -> Result<(), Error> {
+        let (number, mut request) = self.next();
+        // A part of what is retained has to have one.
+        if lasting && self.bucket.retains() {
+            request = request.checksum_header(Hash::Md5, "content-md5", "");
+        }
         let what = format!("put part {number} of '{}'", self.key);
         let answer = self.bucket.send(&what, &request, data, len)?;
         let etag = answer.head.header("etag").unwrap_or_default().to_owned();
@@ -121,7 +125,7 @@ impl Bucket {
     pub fn put_known(&self, key: &str, data: &Reader, known: Option<Known>) -> Result<Pumped, Error> {
         match data.left() {
             Some(size) if size <= self.part => self.put_whole(key, data, size, known),
-            Some(size) => self.put_parts(key, data, size),
+            Some(size) => self.put_parts(key, data, size, known.is_none()),
             None => {
                 let mut sink = Sink::new(self, key);
                 loop {
@@ -157,13 +161,13 @@ impl Bucket {
         Ok(Pumped { bytes: size, digest: format!("blake3:{hex}") })
     }
 
-    fn put_parts(&self, key: &str, data: &Reader, size: u64) -> Result<Pumped, Error> {
+    fn put_parts(&self, key: &str, data: &Reader, size: u64, lasting: bool) -> Result<Pumped, Error> {
         let part = part_size(self.part, size);
         let mut upload = Upload::begin(self, key)?;
         let mut left = size;
         while left > 0 {
             let len = left.min(part);
-            if let Err(error) = upload.send(data, len) {
+            if let Err(error) = upload.send(data, len, lasting) {
                 upload.abort();
                 return Err(error);
             }
@@ -215,7 +219,7 @@ impl<'a> Sink<'a> {
         }
         let Some(upload) = &mut self.upload else { return Ok(()) };
         let len = self.held.len() as u64;
-        upload.send(&from_list(&self.held), len)?;
+        upload.send(&from_list(&self.held), len, true)?;
         self.held.clear();
         Ok(())
     }

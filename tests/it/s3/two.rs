@@ -40,7 +40,8 @@ fn two_engines_that_are_both_the_first_make_one_vault_and_lose_nothing() {
         let mut two = second.bench.start(&["run", "-y", &files[1]]);
         assert!(one.wait().unwrap().success(), "{lead}: {}", first.log());
         assert!(two.wait().unwrap().success(), "{lead}: {}", second.log());
-        [&first.bench, &second.bench].map(same);
+        same(&first.bench);
+        same(&second.bench);
         assert_eq!(first.snapshots(&files[0]), 2, "{lead}");
         first.check();
         let place = format!("{}/vault", first.bucket);

@@ -38,6 +38,9 @@ fn stock_restic_and_lifeboat_read_each_others_vaults_in_a_bucket() {
     let theirs = r#"verify "prove" snapshot="latest" from="vault" depth="data"
         restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="back""#;
     let file = runbook(&bench, "theirs", &vault, theirs);
+    // A restore replaces nobody's files unasked.
+    std::fs::remove_dir_all(bench.path("estate/back")).unwrap();
+    std::fs::create_dir(bench.path("estate/back")).unwrap();
     bench.run(&["run", "-y", &file]).expect(0);
     // restic records the whole path of a folder, and Lifeboat restores what the snapshot says.
     let back = bench.path("estate/back");
