@@ -291,7 +291,7 @@ fn back(
             Ok(false)
         }
         Some(Act::DripBody(pause)) => {
-            for byte in server.bytes() {
+            for byte in io::BufReader::new(server).bytes() {
                 client.write_all(&[byte?])?;
                 if !shared.wait(*pause) {
                     return Ok(false);
