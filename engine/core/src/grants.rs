@@ -35,6 +35,9 @@ pub struct Operator {
     /// The way out for HTTP; `None`: as the environment says (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
     #[serde(default)]
     pub proxy: Option<Proxy>,
+    /// How patient requests over HTTP are.
+    #[serde(default)]
+    pub http: Patience,
     /// How many steps of all runs together may be under way at once; `None`: the default.
     pub max_parallel: Option<u32>,
 }
@@ -79,6 +82,23 @@ pub struct Proxy {
     /// Hosts that are reached directly: names, endings with a `.` in front, addresses, networks (`10.0.0.0/8`).
     #[serde(default)]
     pub except: Vec<String>,
+}
+
+/// How patient requests over HTTP are; `None`: the host's own figure.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patience {
+    /// Milliseconds until there is a connection.
+    pub connect_ms: Option<u64>,
+    /// Milliseconds that a body may stand still, and over which its least speed is measured.
+    pub idle_ms: Option<u64>,
+    /// Milliseconds that a server may think once it has the whole request.
+    pub answer_ms: Option<u64>,
+    /// Milliseconds of the longest pause before a request is sent again.
+    pub pause_ms: Option<u64>,
+    /// Bytes a second that a body has to come or go with.
+    pub least: Option<u32>,
+    /// How often one request is sent at most.
+    pub sends: Option<u32>,
 }
 
 /// A folder that may be reached.

@@ -99,9 +99,14 @@ pub fn from_io(what: &str, path: &str, error: &io::Error) -> GuestError {
     GuestError { kind, message: format!("{what} '{path}': {error}"), hint }
 }
 
+/// Codes of a vault or a snapshot that is not there: a probe of a guest says then that nothing happened.
+const NOT_THERE: [&str; 2] = ["LB0802", "LB0804"];
+
 /// A failure of another part (a vault), as the guest sees it.
 pub fn from_failure(failure: Failure) -> GuestError {
+    let none = failure.code.as_ref().is_some_and(|code| NOT_THERE.contains(&code.0.as_ref()));
     let kind = match failure.kind {
+        FailureKind::Permanent if none => ErrorKind::NotFound,
         FailureKind::Temporary => ErrorKind::Temporary,
         FailureKind::Refused => ErrorKind::Refused,
         FailureKind::Cancelled => ErrorKind::Cancelled,
@@ -175,6 +180,8 @@ mod tests {
         assert_eq!(outer.message, "the pack is damaged");
         let deep = refused("vault: LB0707: vault 'vault': vault: plugin 'fs' may not reach '/mnt'", None);
         assert_eq!(to_failure(deep).message, "vault 'vault': plugin 'fs' may not reach '/mnt'");
+        let none = from_failure(Failure::from(lifeboat_core::Error::new("LB0802", "there is no vault")));
+        assert_eq!(none.kind, ErrorKind::NotFound);
         let plain = to_failure(guest_error(ErrorKind::Permanent, "a: b"));
         assert_eq!((plain.code, plain.message.as_str()), (None, "a: b"));
     }

@@ -155,7 +155,7 @@ impl Host {
             engine,
             cache,
             plugins: RwLock::default(),
-            http: Arc::new(Hub::new(&operator, Times::default())),
+            http: Arc::new(Hub::new(&operator, Times::of(&operator.http))),
             operator,
             secrets,
             vaults: RwLock::default(),

@@ -19,6 +19,7 @@ use crate::bounds::{OBJECT_BYTES_MAX, STORE_CALL_MS_MAX};
 use crate::fault::to_failure;
 use crate::guest::{Body, Bound, Call, Context, Guest};
 use crate::host::Inner;
+use crate::http::rules::backoff;
 use crate::plugin::Loaded;
 use crate::ports::{Object, ObjectStore};
 use crate::stream::{Reader, Source};
@@ -28,6 +29,9 @@ use crate::voice::Quiet;
 const ROLE: &str = "self";
 /// What calls of `store` may use.
 const CAPABILITIES: [&str; 3] = ["bytes", "dir", "http"];
+
+/// How often an object is read whose bytes break off.
+const READS: u32 = 4;
 
 /// A target, seen through the `store` export of its plugin.
 pub struct PluginStore {
@@ -94,6 +98,26 @@ impl PluginStore {
                 Err(Failure { kind: FailureKind::Sandbox, code: Some(Code::new(broken.code)), message, hint: None })
             }
         }
+    }
+}
+
+impl PluginStore {
+    /// The bytes of an object, or why they broke off.
+    async fn read(&self, key: &str, offset: u64, len: Option<u64>) -> Result<Told<Bytes>, Failure> {
+        let (at, indices, key) = (self.at(), self.indices.clone(), key.to_owned());
+        self.call(move |store, instance| {
+            Box::pin(async move {
+                let export = export(&indices, store, instance)?;
+                match export.call_get(&mut *store, &at, &key, offset, len).await? {
+                    Ok(reader) => {
+                        let source = take_back(store, reader)?;
+                        Ok(Ok(tokio::task::spawn_blocking(move || read_all(source)).await?))
+                    }
+                    Err(error) => Ok(Err(error)),
+                }
+            })
+        })
+        .await
     }
 }
 
@@ -183,21 +207,20 @@ impl ObjectStore for PluginStore {
     }
 
     fn get<'a>(&'a self, key: &'a str, offset: u64, len: Option<u64>) -> BoxFuture<'a, Result<Bytes, Failure>> {
-        let (at, indices, key) = (self.at(), self.indices.clone(), key.to_owned());
         Box::pin(async move {
-            self.call(move |store, instance| {
-                Box::pin(async move {
-                    let export = export(&indices, store, instance)?;
-                    match export.call_get(&mut *store, &at, &key, offset, len).await? {
-                        Ok(reader) => {
-                            let source = take_back(store, reader)?;
-                            Ok(tokio::task::spawn_blocking(move || read_all(source)).await?)
-                        }
-                        Err(error) => Ok(Err(error)),
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                match self.read(key, offset, len).await? {
+                    Ok(data) => return Ok(data),
+                    // The request was answered, and the bytes broke off: nobody has asked for them again yet.
+                    Err(error) if error.kind == ErrorKind::Temporary && tries < READS => {
+                        tracing::debug!(key, "read again: {}", error.message);
+                        tokio::time::sleep(backoff(&self.host.http.times, tries)).await;
                     }
-                })
-            })
-            .await
+                    Err(error) => return Err(to_failure(error)),
+                }
+            }
         })
     }
 

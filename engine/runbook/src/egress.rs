@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use lifeboat_core::grants::{HostGrant, Proxy};
+use lifeboat_core::grants::{HostGrant, Patience, Proxy};
 
 use crate::fields::{Field, Fields, at_most_args, string};
 use crate::operator::resolve;
@@ -97,6 +97,32 @@ pub(crate) fn proxy(node: &Node, report: &mut Report) -> Option<Proxy> {
     Some(Proxy { url: Some(url.text), except })
 }
 
+/// `http idle="60s" answer="5m" …`.
+pub(crate) fn http(node: &Node, report: &mut Report) -> Patience {
+    at_most_args(node, 0, report);
+    let mut fields = Fields::new(node);
+    // A patience of nothing would refuse every server.
+    let mut time = |name: &str, report: &mut Report| {
+        let (ms, span) = fields.duration(name, report)?;
+        if ms == 0 {
+            report.error("LB0120", span, format!("'{name}' is no time at all")).help("write 10s, for one");
+        }
+        Some(ms.max(1))
+    };
+    let patience = Patience {
+        connect_ms: time("connect", report),
+        idle_ms: time("idle", report),
+        answer_ms: time("answer", report),
+        pause_ms: time("pause", report),
+        least: None,
+        sends: None,
+    };
+    let least = fields.number("least", 0, u32::MAX, report);
+    let patience = Patience { least, sends: fields.number("sends", 1, 100, report), ..patience };
+    fields.refuse_rest(&["connect", "idle", "answer", "pause", "least", "sends"], report);
+    patience
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -126,6 +152,23 @@ mod tests {
         let except = vec!["a".to_owned(), ".b".to_owned()];
         assert_eq!(operator.proxy, Some(Proxy { url: Some("http://p:1/".to_owned()), except }));
         assert_eq!(parse("proxy \"none\"").unwrap().proxy, Some(Proxy { url: None, except: vec![] }));
+    }
+
+    #[test]
+    fn patience_is_told_in_times_and_numbers() {
+        let operator = parse("http idle=\"2s\" { answer \"1m\"; pause \"5s\"; least 0; sends 3 }").unwrap();
+        let want = Patience {
+            connect_ms: None,
+            idle_ms: Some(2_000),
+            answer_ms: Some(60_000),
+            pause_ms: Some(5_000),
+            least: Some(0),
+            sends: Some(3),
+        };
+        assert_eq!(operator.http, want);
+        assert_eq!(parse("http idle=\"0s\""), Err(vec!["LB0120"]));
+        assert_eq!(parse("http sends=0"), Err(vec!["LB0120"]));
+        assert_eq!(parse("http idel=\"1s\""), Err(vec!["LB0110"]));
     }
 
     #[test]

@@ -368,7 +368,7 @@ runbook "r" {
 }
 "#;
     const OPERATED: &str = "role \"r\" \"p\"\nplugins \"p\"\npin \"fs\" digest=\"x\"\ndrill { grant \"fs\" { dir \"/d\" write=#true; host \"h\" } }\n\
-                            proxy \"none\"\n\
+                            proxy \"none\"\nhttp idle=\"1s\"\n\
                             secret \"s\" env=\"E\"\nmax-parallel 3\njournal encrypt=\"s\"\n\
                             secret-server \"v\" address=\"https://h\" { token secret=\"s\" }\n\
                             secret-server \"w\" address=\"https://h\" { approle role-id=\"r\" secret=\"s\" }\n\

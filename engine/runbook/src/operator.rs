@@ -13,8 +13,8 @@ use crate::report::Report;
 use crate::secrets::{self, Uses};
 use crate::syntax::Node;
 
-pub(crate) const NODES: [&str; 10] =
-    ["plugins", "pin", "grant", "drill", "secret", "secret-server", "journal", "role", "proxy", "max-parallel"];
+pub(crate) const NODES: [&str; 11] =
+    ["plugins", "pin", "grant", "drill", "secret", "secret-server", "journal", "role", "proxy", "http", "max-parallel"];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
 ///
@@ -88,6 +88,7 @@ fn read(node: &Node, folder: &Path, operator: &mut Operator, uses: &mut Uses, re
         "journal" => secrets::journal(node, operator, uses, report),
         "role" => role(node, operator, report),
         "proxy" => operator.proxy = egress::proxy(node, report).or(operator.proxy.take()),
+        "http" => operator.http = egress::http(node, report),
         "max-parallel" => {
             at_most_args(node, 1, report);
             no_props(node, report);

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use lifeboat_core::{Failure, FailureKind};
 use rustic_core::{BlobId, FileType, IndexedFullStatus, PackedId, Repository};
 
+use crate::backend::READS;
 use crate::cipher::{Cipher, OVERHEAD, sha256};
 use crate::error::{DAMAGED, fail};
 use crate::session::Session;
@@ -226,10 +228,40 @@ fn read_range(
         // Opened in a copy: it is no larger than one blob, and the sealed form may be what is asked for.
         opened.clear();
         opened.extend_from_slice(sealed);
-        match decoder.plain(&mut opened, blob) {
-            Ok(plain) => take(first + index, Ok((&plain, sealed)))?,
-            Err(cause) => take(first + index, Err(format!("in {key} {cause}")))?,
+        let cause = match decoder.plain(&mut opened, blob) {
+            Ok(plain) => {
+                take(first + index, Ok((&plain, sealed)))?;
+                continue;
+            }
+            Err(cause) => cause,
+        };
+        // It may have changed on the way here, and not in the store: only what is wrong each time is called damaged.
+        match again(session, &key, blob, decoder)? {
+            Some((plain, sealed)) => take(first + index, Ok((&plain, &sealed)))?,
+            None => take(first + index, Err(format!("in {key} {cause}")))?,
         }
     }
     Ok(())
+}
+
+/// A blob that did not open, read again by itself: its content and its sealed form, where it is good now.
+pub(crate) fn again(
+    session: &Session,
+    key: &str,
+    blob: &Blob,
+    decoder: &mut Decoder,
+) -> Result<Option<(Vec<u8>, Bytes)>, Failure> {
+    for _ in 1..READS {
+        let sealed = match session.place.get(key, u64::from(blob.offset), Some(u64::from(blob.length))) {
+            Err(failure) if failure.kind != FailureKind::Permanent => return Err(failure),
+            other => other.unwrap_or_default(),
+        };
+        let mut opened = sealed.to_vec();
+        if let Ok(plain) = decoder.plain(&mut opened, blob) {
+            let plain = plain.into_owned();
+            session.watch.log("warn", &format!("a part of {key} was changed on its way here, and was read again"));
+            return Ok(Some((plain, sealed)));
+        }
+    }
+    Ok(None)
 }

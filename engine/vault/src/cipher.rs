@@ -6,7 +6,7 @@ use std::io::Read;
 
 use aes256ctr_poly1305aes::aead::AeadInPlace;
 use aes256ctr_poly1305aes::{Aes256CtrPoly1305Aes, Key, Nonce, Tag};
-use rustic_core::repofile::MasterKey;
+use rustic_core::repofile::{KeyFile, MasterKey};
 use sha2::{Digest, Sha256};
 
 /// Bytes of the nonce before the sealed text, and of the tag after it.
@@ -14,6 +14,9 @@ const NONCE: usize = 16;
 const TAG: usize = 16;
 /// Both.
 pub(crate) const OVERHEAD: u32 = 32;
+
+/// A key file of somebody else must not make an opening take all memory.
+const LOG_N_MAX: u8 = 20;
 
 /// No file of a repository (index, snapshot, lock) is larger when it is unpacked; a larger one would only fill memory.
 const LARGEST_FILE: u64 = 1 << 30;
@@ -30,6 +33,18 @@ impl Cipher {
             return None;
         }
         Some(Self(Aes256CtrPoly1305Aes::new(Key::from_slice(&whole))))
+    }
+
+    /// The master key in a key file that the password opens.
+    pub(crate) fn master(file: &[u8], password: &str) -> Option<MasterKey> {
+        let file: KeyFile = serde_json::from_slice(file).ok()?;
+        let log_n = u8::try_from(file.n.checked_ilog2()?).ok().filter(|log_n| *log_n <= LOG_N_MAX)?;
+        let params = scrypt::Params::new(log_n, file.r, file.p).ok()?;
+        let mut whole = [0; 64];
+        scrypt::scrypt(password.as_bytes(), &file.salt, &params, &mut whole).ok()?;
+        let mut data = file.data;
+        let opened = Self(Aes256CtrPoly1305Aes::new(Key::from_slice(&whole)));
+        serde_json::from_slice(opened.open(&mut data)?).ok()
     }
 
     /// Opens a sealed text in place and gives the plain part of the buffer; `None` when it is not what was sealed.

@@ -36,10 +36,13 @@ pub(crate) fn copy(
         ));
     }
     let _read = Lock::shared(&from.place, &from.cipher, &from.watch, false)?;
-    let _write = Lock::shared(&to.place, &to.cipher, &to.watch, true)?;
+    let write = Lock::shared(&to.place, &to.cipher, &to.watch, true)?;
     resume::take_over(to)?;
     let copied = transfer(from, to, snapshot, original, tags);
     resume::end(to, copied)?;
+    if let Some(write) = write {
+        write.still_held()?;
+    }
     let there = to.snapshots()?.into_iter().rfind(is_it);
     there
         .map(|there| info(&there))

@@ -69,9 +69,17 @@ pub(crate) fn from_rustic(error: &RusticError, location: &str) -> Failure {
             "look at the secret that the target's 'password' names; 'restic key list' shows the keys of the vault",
         );
     }
+    let said = first_line(error);
+    if said.contains("No repository config file found") {
+        return fail_hint(
+            NO_REPOSITORY,
+            format!("there is no vault at {location} any more"),
+            "it was there a moment ago: find out who took it away; a snapshot makes a new one",
+        );
+    }
     let mut failure = fail_hint(
         DAMAGED,
-        format!("the vault at {location} is damaged or not as expected: {}", first_line(error)),
+        format!("the vault at {location} is damaged or not as expected: {said}"),
         "verify other snapshots with depth \"data\"; 'restic check --read-data' and 'restic repair' help with the rest",
     );
     failure.code = Some(Code::new(DAMAGED));

@@ -244,7 +244,7 @@ fn read_all<T: Send>(
 
 /// One file: its text, or the end of a sentence about it.
 fn read_one(session: &Session, key: &str) -> Result<Result<Vec<u8>, String>, Failure> {
-    let data = match session.place.get(key, 0, None) {
+    let data = match session.place.get_named(key) {
         Ok(data) => data,
         Err(failure) if failure.kind == FailureKind::Permanent => {
             return Ok(Err(format!("cannot be read: {}", failure.message)));

@@ -31,6 +31,7 @@ mod format;
 mod inventory;
 mod keep;
 mod lock;
+mod making;
 mod meta;
 mod node;
 mod packs;

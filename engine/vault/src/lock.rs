@@ -125,7 +125,8 @@ impl Lock {
         Self { place: place.clone(), key, renewal }
     }
 
-    /// Whether the lock is still there: somebody may have removed it by force. Asked before anything is deleted.
+    /// Whether the lock is still there: somebody may have removed it by force, or all of the vault with it. Asked before
+    /// anything is deleted, and before a snapshot is called whole.
     pub(crate) fn still_held(&self) -> Result<(), Failure> {
         let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let there = match &key {
@@ -137,7 +138,11 @@ impl Lock {
             return Ok(());
         }
         let message = format!("the lock of the vault at {} was removed by somebody", self.place.store.location());
-        let mut failure = fail_hint(LOCKED, message, "nothing more is deleted; find out who removed it, and try again");
+        let mut failure = fail_hint(
+            LOCKED,
+            message,
+            "nothing more is deleted or written; find out who removed it, or the whole vault, and try again",
+        );
         failure.kind = FailureKind::Temporary;
         Err(failure)
     }
@@ -244,7 +249,7 @@ fn refuse(place: &Place, cipher: &Cipher, exclusive: bool, own: Option<&str>) ->
 fn all(place: &Place, cipher: &Cipher) -> Result<Vec<(String, Option<LockFile>)>, Failure> {
     let mut found = Vec::new();
     for (key, _) in place.list("locks/")? {
-        match place.get(&key, 0, None) {
+        match place.get_named(&key) {
             Ok(data) => {
                 let file = cipher.unseal_file(&data).and_then(|text| serde_json::from_slice(&text).ok());
                 found.push((key, file));

@@ -11,6 +11,7 @@ use rustic_core::{
 use crate::backend::{ObjectBackend, Place};
 use crate::cipher::Cipher;
 use crate::error::{self, NO_SNAPSHOT, fail_hint};
+use crate::making::Making;
 use crate::watch::{Bars, Watch};
 
 /// An opened repository, for one operation.
@@ -21,9 +22,14 @@ pub(crate) struct Session {
     pub(crate) repo: Repository<OpenStatus>,
 }
 
-/// The repository of a place, not opened yet.
-pub(crate) fn repository(place: &Place, watch: &Arc<Watch>) -> Result<Repository<()>, Failure> {
-    let backend = Arc::new(ObjectBackend { place: place.clone(), watch: watch.clone() });
+/// The repository of a place, not opened yet; with its key, where that is known.
+pub(crate) fn repository(
+    place: &Place,
+    watch: &Arc<Watch>,
+    key: Option<&MasterKey>,
+) -> Result<Repository<()>, Failure> {
+    let (cipher, making) = (key.and_then(Cipher::new), Making::default());
+    let backend = Arc::new(ObjectBackend { place: place.clone(), watch: watch.clone(), cipher, making });
     // A cache would be a second state outside of the data folder; vaults are mostly written.
     let options = RepositoryOptions::default().no_cache(true);
     Repository::new_with_progress(&options, &RepositoryBackends::new(backend, None), Bars(watch.clone()))
@@ -39,7 +45,7 @@ impl Session {
     /// Opens the repository again with the key that the password gave.
     pub(crate) fn open(place: &Place, key: &MasterKey, watch: Arc<Watch>) -> Result<Self, Failure> {
         watch.go_on()?;
-        let repo = repository(place, &watch)?
+        let repo = repository(place, &watch, Some(key))?
             .open(&Credentials::Masterkey(key.clone()))
             .map_err(|cause| explain(&watch, place, &cause))?;
         Self::of(place.clone(), watch, repo)
@@ -64,8 +70,9 @@ impl Session {
 
     /// The repository opened once more: the library's steps from open to indexed take it over.
     pub(crate) fn again(&self) -> Result<Repository<OpenStatus>, Failure> {
-        repository(&self.place, &self.watch)?
-            .open(&Credentials::Masterkey(self.repo.key()))
+        let key = self.repo.key();
+        repository(&self.place, &self.watch, Some(&key))?
+            .open(&Credentials::Masterkey(key))
             .map_err(|cause| self.explain(&cause))
     }
 

@@ -27,13 +27,18 @@ pub(crate) struct Request {
 
 /// Takes a snapshot. It is there as a whole or not at all.
 pub(crate) fn take(session: &Session, request: Request) -> Result<SnapshotInfo, Failure> {
-    let _lock = Lock::shared(&session.place, &session.cipher, &session.watch, true)?;
+    let lock = Lock::shared(&session.place, &session.cipher, &session.watch, true)?;
     resume::take_over(session)?;
-    let taken = archive(session, request);
+    // A bucket may vanish and be made anew meanwhile: then the lock is gone, and with it what was sent before.
+    let taken = archive(session, request, || lock.as_ref().map_or(Ok(()), Lock::still_held));
     resume::end(session, taken)
 }
 
-fn archive(session: &Session, request: Request) -> Result<SnapshotInfo, Failure> {
+fn archive(
+    session: &Session,
+    request: Request,
+    is_whole: impl FnOnce() -> Result<(), Failure>,
+) -> Result<SnapshotInfo, Failure> {
     let parent = session.snapshots()?.into_iter().rfind(|snapshot| snapshot.label == request.label);
     let options = SnapshotOptions::default().label(request.label);
     let mut snapshot = options.to_snapshot().map_err(|cause| session.explain(&cause))?;
@@ -61,6 +66,7 @@ fn archive(session: &Session, request: Request) -> Result<SnapshotInfo, Failure>
     }
     settle_counts(&mut taken, source.seen())?;
     session.watch.go_on()?;
+    is_whole()?;
     save(session, &mut taken)?;
     Ok(info(&taken))
 }

@@ -211,10 +211,13 @@ impl Reader<'_> {
         let blob: Blob = locate(self.session, self.repo, &id)?;
         let sealed = self.session.place.get(&blob.key(), u64::from(blob.offset), Some(u64::from(blob.length)))?;
         let mut sealed = sealed.to_vec();
-        let plain = self
-            .decoder
-            .plain(&mut sealed, &blob)
-            .map_err(|cause| fail(DAMAGED, format!("the tree {} in {} {cause}", id.to_hex().as_str(), blob.key())))?;
+        let plain = match self.decoder.plain(&mut sealed, &blob) {
+            Ok(plain) => plain.into_owned(),
+            Err(cause) => {
+                let wrong = || fail(DAMAGED, format!("the tree {} in {} {cause}", id.to_hex().as_str(), blob.key()));
+                again(self.session, &blob.key(), &blob, &mut self.decoder)?.ok_or_else(wrong)?.0
+            }
+        };
         serde_json::from_slice(&plain)
             .map_err(|cause| fail(DAMAGED, format!("the tree {} is not readable: {cause}", id.to_hex().as_str())))
     }

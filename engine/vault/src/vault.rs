@@ -11,8 +11,8 @@ use lifeboat_core::{Failure, FailureKind};
 use lifeboat_host::ports::{
     BoxFuture, CheckReport, Depth, ObjectStore, RestoreReport, Secret, SnapshotInfo, Vault, VaultProvider, VaultTarget,
 };
+use rustic_core::Credentials;
 use rustic_core::repofile::MasterKey;
-use rustic_core::{ConfigOptions, Credentials, KeyOptions};
 
 use crate::backend::Place;
 use crate::error::{self, DAMAGED, IO, NO_REPOSITORY, fail, fail_hint};
@@ -20,7 +20,7 @@ use crate::lock::Lock;
 use crate::session::{Session, explain, repository};
 use crate::snapshot::{Request, info};
 use crate::watch::Watch;
-use crate::{check, copy, restore, snapshot, throttle, tree};
+use crate::{check, copy, making, restore, snapshot, throttle, tree};
 
 /// Vaults in the restic format.
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ fn unlock(place: &Place, watch: &Arc<Watch>, password: &Secret, create: bool) ->
     })?;
     // Secrets from files end with a line feed; restic drops it too.
     let credentials = Credentials::password(text.trim_end_matches(['\r', '\n']));
-    let repo = repository(place, watch)?;
+    let repo = repository(place, watch, None)?;
     let told = |cause: &_| explain(watch, place, cause);
     if repo.config_id().map_err(|cause| told(&cause))?.is_some() {
         return Ok(repo.open(&credentials).map_err(|cause| told(&cause))?.key());
@@ -91,30 +91,7 @@ fn unlock(place: &Place, watch: &Arc<Watch>, password: &Secret, create: bool) ->
     // Two steps may be the first of a vault at once: two keys would be made, and one config, which fits only one of them.
     static MAKING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if repo.config_id().map_err(|cause| told(&cause))?.is_some() {
-        return Ok(repo.open(&credentials).map_err(|cause| told(&cause))?.key());
-    }
-    clear_half_made(place)?;
-    let made = repo.init(&credentials, &KeyOptions::default(), &ConfigOptions::default());
-    Ok(made.map_err(|cause| told(&cause))?.key())
-}
-
-/// A process that died while it made a repository leaves a key and no config. That key would shadow the next one. Where
-/// there is anything else the config was lost, and nothing is touched.
-fn clear_half_made(place: &Place) -> Result<(), Failure> {
-    let there = place.list("")?;
-    let ours = ["data/", "index/", "snapshots/"];
-    if there.iter().any(|(key, _)| ours.iter().any(|folder| key.starts_with(folder))) {
-        return Err(fail_hint(
-            DAMAGED,
-            format!("the vault at {} has data but its file 'config' is missing", place.store.location()),
-            "bring 'config' back from a copy; no new vault is made over the data of an old one",
-        ));
-    }
-    for (key, _) in there.iter().filter(|(key, _)| key.starts_with("keys/")) {
-        place.delete(key)?;
-    }
-    Ok(())
+    making::make(place, watch, &credentials)
 }
 
 /// Runs blocking work. If the future is dropped the work is told to stop; a panic of the library is a failure.

@@ -140,3 +140,28 @@ async fn a_second_transfer_sends_what_is_new_and_both_vaults_compare() {
     far.restore(copied.id, dir(&target), sink()).await.unwrap();
     assert_same_tree(&source, &target);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bits_that_turn_on_the_way_are_no_damage() {
+    let source = tempfile::tempdir().unwrap();
+    let (back, far) = (tempfile::tempdir().unwrap(), Arc::new(MemoryStore::default()));
+    make_source(source.path(), 2);
+    let store = Trouble::new(MemoryStore::default());
+    let vault = open(store.clone()).await;
+    let turn = |times: u64| store.flip.store(times, Ordering::SeqCst);
+    let taken = vault.snapshot(dir(source.path()), "/srv".into(), "x".into(), vec![], sink()).await.unwrap();
+    // One at a time: what is wrong twice in a row counts as damage.
+    turn(1);
+    assert_eq!(vault.find("latest".into()).await.unwrap().id, taken.id);
+    let other = open(far.clone()).await;
+    let copied = vault.copy_to(taken.id.clone(), other.clone(), vec![], sink());
+    turn(1);
+    let copied = copied.await.unwrap();
+    for (vault, id) in [(&vault, &taken.id), (&other, &copied.id)] {
+        turn(1);
+        assert_eq!(vault.check(id.clone(), Depth::Data, sink()).await.unwrap().problems, Vec::<String>::new());
+    }
+    turn(1);
+    vault.restore(taken.id.clone(), dir(back.path()), sink()).await.unwrap();
+    assert_same_tree(source.path(), back.path());
+}

@@ -90,6 +90,8 @@ impl Step for Snapshot {
             Err(error) => match tagged(&vault, &ctx.key_tag()) {
                 Ok(Some(info)) => Ok(info.into()),
                 Ok(None) => Err(error.into()),
+                // The vault itself is gone, and with it all that was in it.
+                Err(second) if second.is_not_found() => Err(error.into()),
                 Err(second) => Err(Stop::Unknown(format!("{}; and then: {}", error.message, second.message))),
             },
         }

@@ -64,6 +64,8 @@ impl Step for Transfer {
             Err(error) => match tagged(&into, &ctx.key_tag()) {
                 Ok(Some(copy)) => Ok(copy.into()),
                 Ok(None) => Err(error.into()),
+                // The vault itself is gone, and with it all that was in it.
+                Err(second) if second.is_not_found() => Err(error.into()),
                 Err(second) => Err(Stop::Unknown(format!("{}; and then: {}", error.message, second.message))),
             },
         }

@@ -187,6 +187,8 @@ fn between_vaults<S: Data>(ctx: &Context<S>, args: Args) -> Result<Outputs, Stop
         Err(error) => match into.snapshots(Some(&tag)).map(|mut found| found.pop()) {
             Ok(Some(copy)) => Ok(copy.into()),
             Ok(None) => Err(error.into()),
+            // The vault itself is gone, and with it all that was in it.
+            Err(second) if second.is_not_found() => Err(error.into()),
             Err(second) => Err(Stop::Unknown(format!("{}; and then: {}", error.message, second.message))),
         },
     }

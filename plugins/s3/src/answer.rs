@@ -67,6 +67,8 @@ fn meaning(code: &str, status: u16) -> (ErrorKind, Option<&'static str>) {
         "SlowDown" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted" => {
             (ErrorKind::Temporary, None)
         }
+        // What came there is not what was sent: nothing was stored, and it may go well the next time.
+        "BadDigest" | "InvalidPart" | "XAmzContentSHA256Mismatch" | "IncompleteBody" => (ErrorKind::Temporary, None),
         _ if matches!(status, 408 | 425 | 429 | 500..) => (ErrorKind::Temporary, None),
         _ => (ErrorKind::Permanent, None),
     }

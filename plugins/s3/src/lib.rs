@@ -9,6 +9,7 @@ mod bucket;
 mod copy;
 mod list;
 mod provider;
+mod sums;
 mod upload;
 
 use lifeboat_objects::{Objects, Restore, Snapshot, Transfer, Validate, Verify};

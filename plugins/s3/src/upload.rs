@@ -3,13 +3,14 @@
 //! Parts become an object with one last request: until then nobody sees them. What is given up is told to the server, so
 //! that it keeps no parts; a process that dies leaves them to the bucket's own rule for unfinished uploads.
 
-use lifeboat_objects::{Meta, Parts, xml};
+use lifeboat_objects::{Meta, Parts, base64, xml};
 use lifeboat_sdk::host::Pumped;
 use lifeboat_sdk::http::{Hash, HeadExt, Repeat, Request};
 use lifeboat_sdk::prelude::*;
 
 use crate::answer::words;
 use crate::bucket::Bucket;
+use crate::sums::{self, CRC32C};
 
 /// Parts that an upload may have; the rule of S3.
 const PARTS_MAX: u64 = 10_000;
@@ -27,6 +28,8 @@ pub struct Upload<'a> {
     pub id: String,
     /// ETags, by number from 1.
     parts: Vec<(u32, String)>,
+    /// Whether what is sent can be read twice, so that its checksum is known before.
+    lasting: bool,
 }
 
 impl<'a> Upload<'a> {
@@ -42,12 +45,12 @@ impl<'a> Upload<'a> {
         if id.is_empty() {
             return Err(Error::permanent(format!("{what}: the server gives no id for the upload")));
         }
-        Ok(Self { bucket, key: key.to_owned(), id, parts: Vec::new() })
+        Ok(Self { bucket, key: key.to_owned(), id, parts: Vec::new(), lasting: like.is_none() })
     }
 
     /// One that was begun before.
     pub fn resume(bucket: &'a Bucket, key: &str, id: &str) -> Self {
-        Self { bucket, key: key.to_owned(), id: id.to_owned(), parts: Vec::new() }
+        Self { bucket, key: key.to_owned(), id: id.to_owned(), parts: Vec::new(), lasting: false }
     }
 
     /// A request for the next part, with its number.
@@ -70,7 +73,11 @@ impl Parts for Upload<'_> {
         if len == 0 && !self.parts.is_empty() {
             return Ok(());
         }
-        let (number, request) = self.next();
+        let (number, mut request) = self.next();
+        // A part of what is retained has to have one.
+        if self.lasting && self.bucket.retains() {
+            request = request.checksum_header(Hash::Md5, "content-md5", "");
+        }
         let what = format!("put part {number} of '{}'", self.key);
         let answer = self.bucket.send(&what, &request, data, len)?;
         let etag = answer.head.header("etag").unwrap_or_default().to_owned();
@@ -122,13 +129,25 @@ fn typed(request: Request, like: Option<&Meta>) -> Request {
 impl Bucket {
     /// So many bytes of a reader in one request.
     pub fn send_whole(&self, key: &str, data: &Reader, size: u64, like: Option<&Meta>) -> Result<Pumped, Error> {
+        let what = format!("put '{key}'");
         let mut request = typed(self.retained(self.request("PUT", key, &[])), like).checksum(Hash::Blake3);
-        if self.retains() {
-            request = request.checksum_header(Hash::Md5, "content-md5", "");
+        // The server holds what comes against a checksum, and so does a put of what is retained have one. A copy comes by once:
+        // its checksum is known before only where the server that it comes from knows it.
+        request = match like.map(|like| like.sum.as_deref().and_then(sums::header)) {
+            Some(Some((name, value))) => request.header(name, value),
+            Some(None) => request,
+            None => request.checksum_header(Hash::Crc32c, CRC32C, ""),
+        };
+        let answer = self.send(&what, &request, data, size)?;
+        let mut found = answer.head.checksums.iter();
+        let hex: String = found.next().into_iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+        let (sent, stored) = (found.next().map(|sum| base64(sum)), answer.head.header(CRC32C));
+        if let (Some(sent), Some(stored)) = (sent, stored)
+            && sent != stored
+        {
+            let message = format!("LB0740: {what}: the server says that it stored other bytes than it was sent");
+            return Err(Error::temporary(message));
         }
-        let answer = self.send(&format!("put '{key}'"), &request, data, size)?;
-        let hex: String =
-            answer.head.checksums.first().into_iter().flatten().map(|byte| format!("{byte:02x}")).collect();
         Ok(Pumped { bytes: size, digest: format!("blake3:{hex}") })
     }
 

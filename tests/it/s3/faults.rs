@@ -38,6 +38,40 @@ fn a_server_that_is_killed_in_the_snapshot_and_in_the_restore_loses_nothing() {
 }
 
 #[test]
+fn servers_that_are_killed_in_a_transfer_between_regions_lose_nothing() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut servers = dirs.each_ref().map(|dir| Server::start(Kind::S3, dir.path()).unwrap());
+    let access = servers.each_ref().map(|server| server.access().clone());
+    let bench = bench(&[&access[0], &access[1]]);
+    heavy(&bench, 48);
+    make_bucket(&access[0], "here", false);
+    make_bucket(&access[1], "there", false);
+    let targets = target("vault", &access[0], 0, "here", VAULT) + &target("far", &access[1], 1, "there", VAULT);
+    let steps = r#"snapshot "take" of="live" into="vault"
+        transfer "send" snapshot="{{steps.take.snapshot}}" into="far" { retry 8 backoff="500ms" max="2s" }
+        verify "prove" snapshot="{{steps.send.snapshot}}" depth="data" { retry 4 backoff="500ms" max="2s" }
+        restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="back" { retry 4 backoff="500ms" max="2s" }"#;
+    let file = runbook(&bench, "regions", &targets, steps);
+    let mut child = bench.start(&["run", "-y", &file]);
+    bench.wait_for("send     transfer  started");
+    // First where the bytes go to, then where they come from.
+    for server in servers.iter_mut().rev() {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        server.kill();
+        server.start_again().unwrap();
+    }
+    let status = child.wait().unwrap();
+    let log = std::fs::read_to_string(bench.path("background.log")).unwrap();
+    assert!(status.success(), "{log}");
+    assert!(tree(&bench.path("estate/live")) == tree(&bench.path("estate/back")));
+    let all = bench.run(&["snapshots", "far", "--runbook", &file, "--json"]).expect(0).json();
+    assert_eq!(all.as_array().unwrap().len(), 1, "one copy, however often it was tried");
+    for (access, place) in access.iter().zip(["here/vault", "there/vault"]) {
+        assert!(restic(&bench, access, place, &["check", "--read-data"]).contains("no errors were found"));
+    }
+}
+
+#[test]
 fn a_wrong_key_is_told_and_never_printed() {
     let access = shared();
     let bench = bench(&[&access]);

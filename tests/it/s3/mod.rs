@@ -11,7 +11,13 @@ use crate::bench::Bench;
 mod buckets;
 mod demo;
 mod faults;
+mod keys;
+mod lies;
+mod room;
+mod slow;
+mod two;
 mod vault;
+mod way;
 
 /// The server that tests share where they do it no harm; it ends with the process.
 static SHARED: LazyLock<(tempfile::TempDir, Server)> = LazyLock::new(|| {

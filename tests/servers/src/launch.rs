@@ -102,7 +102,7 @@ fn seaweed(program: PathBuf, data: &Path, ports: &[u16], endpoint: String) -> Re
     let line = format!(
         "-logtostderr=true server -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir=volumes -master.port={master} -master.port.grpc={master_rpc} \
          -master.telemetry=false -master.electionTimeout=1s -master.heartbeatInterval=150ms \
-         -master.volumeSizeLimitMB=64 -volume.port={volume} -volume.port.grpc={volume_rpc} -volume.max=200 \
+         -master.volumeSizeLimitMB=64 -volume.port={volume} -volume.port.grpc={volume_rpc} -volume.max=800 \
          -volume.minFreeSpace=64MiB \
          -filer -filer.port={filer} -filer.port.grpc={filer_rpc} -filer.localSocket=filer.sock -s3 -s3.port={s3} \
          -s3.port.grpc={s3_rpc} -s3.localSocket=s3.sock -s3.config=s3.json -s3.port.iceberg=0 -s3.port.lance=0"

@@ -4,7 +4,7 @@
 //! pinned versions, listen on the loopback address, keep their data in a folder that is given, and are stopped by process id.
 //!
 //! [`Server`] is one as the child of a test: it ends with the test, may be killed at any instant, and starts again with the same
-//! data at the same address. [`up`] starts one that stays, for a person to try things with.
+//! data at the same address. [`Proxy`] stands in front of one and makes things go wrong by a script. [`up`] starts one that stays, for a person to try things with.
 
 mod access;
 mod http;
@@ -13,6 +13,8 @@ mod kind;
 mod launch;
 mod ports;
 mod process;
+mod proxy;
+mod proxy_wire;
 mod server;
 mod standing;
 
@@ -20,6 +22,7 @@ pub use access::Access;
 pub use http::get;
 pub use install::{Needs, install, needs, program};
 pub use kind::Kind;
+pub use proxy::{Act, Fault, Proxy, Struck};
 pub use server::Server;
 pub use standing::{Standing, down, ls, summary, up};
 

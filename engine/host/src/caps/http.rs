@@ -14,7 +14,9 @@ use crate::fault::{Fault, from_io, guest_error, refused};
 use crate::guest::{Guest, blocking};
 use crate::http::body::{Span, rest};
 use crate::http::egress::Egress;
-use crate::http::send::{Ask, Broken, Caller, Got, in_memory};
+use crate::http::got::Got;
+use crate::http::rules::{backoff, safe};
+use crate::http::send::{Ask, Broken, Caller, in_memory};
 use crate::http::url::Url;
 use crate::source::Source;
 use crate::stream::Reader;
@@ -174,12 +176,30 @@ impl Host for Guest {
     }
 
     async fn fetch(&mut self, role: String, request: Request, body: Body, max: u32) -> Result<Answer, HttpFault> {
-        let acts = !matches!(request.method.to_ascii_uppercase().as_str(), "GET" | "HEAD" | "OPTIONS");
-        let mut got = self.exchange(&role, request, body).await?;
-        let head = head(&mut got);
+        let acts = !safe(&request.method.to_ascii_uppercase());
         let max = usize::try_from(max).unwrap_or(usize::MAX).min(GUEST_TO_HOST_BYTES_MAX);
-        let body = got.whole(max).await.map_err(|error| Broken { error, sent: acts })?;
-        Ok(Answer { head, body })
+        if acts || !matches!(body, Body::None) {
+            let mut got = self.exchange(&role, request, body).await?;
+            let head = head(&mut got);
+            let body = got.whole(max).await.map_err(|error| Broken { error, sent: acts })?;
+            return Ok(Answer { head, body });
+        }
+        // An answer that broke off is asked for anew, as one that never came is.
+        let times = self.context.host.http.times;
+        let mut tries = 0;
+        loop {
+            let mut got = self.exchange(&role, request.clone(), Body::None).await?;
+            let head = head(&mut got);
+            tries += 1;
+            match got.whole(max).await {
+                Ok(body) => return Ok(Answer { head, body }),
+                Err(error) if error.kind == ErrorKind::Temporary && tries < times.sends => {
+                    tracing::debug!("asked again: {}", error.message);
+                    tokio::time::sleep(backoff(&times, tries)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     async fn secrets(&mut self, role: String) -> Result<Vec<String>, Fault> {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -10,6 +10,8 @@ use hyper::body::{Body, Incoming};
 use lifeboat_core::ports::AttemptSink;
 use tokio::runtime::Handle;
 
+use super::Times;
+use super::proof::Proof;
 use crate::voice::Voice;
 
 /// How often it is looked whether the attempt was cancelled.
@@ -23,16 +25,21 @@ pub struct NetSource {
     ready: Bytes,
     /// Bytes left, where the server said how many there are.
     left: Option<u64>,
-    idle: Duration,
+    times: Times,
+    /// How long was waited for the last few bytes, and how many they are. Time in which nobody reads does not count.
+    waited: Duration,
+    moved: u64,
+    proof: Option<Proof>,
     voice: Arc<Voice>,
     from: String,
 }
 
 impl NetSource {
-    /// The body of an answer from there, which fails when nothing comes for so long.
-    pub fn new(body: Incoming, idle: Duration, voice: Arc<Voice>, from: String) -> Self {
+    /// The body of an answer from there. It fails when it comes too slowly, and when it is not what the proof says.
+    pub fn new(body: Incoming, times: Times, proof: Option<Proof>, voice: Arc<Voice>, from: String) -> Self {
         let left = body.size_hint().exact();
-        Self { body: Some(body), runtime: Handle::current(), ready: Bytes::new(), left, idle, voice, from }
+        let (runtime, ready) = (Handle::current(), Bytes::new());
+        Self { body: Some(body), runtime, ready, left, times, waited: Duration::ZERO, moved: 0, proof, voice, from }
     }
 
     /// Where it comes from, for people.
@@ -52,19 +59,21 @@ impl NetSource {
             return Ok(Some(std::mem::take(&mut self.ready)));
         }
         let Some(body) = &mut self.body else { return Ok(None) };
-        let mut waited = Duration::ZERO;
         loop {
-            match tokio::time::timeout(LOOK, body.frame()).await {
+            let begun = Instant::now();
+            let came = tokio::time::timeout(LOOK, body.frame()).await;
+            self.waited += begun.elapsed();
+            match came {
                 Ok(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
                     if data.is_empty() {
                         continue;
                     }
-                    self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-                    return Ok(Some(data));
+                    return self.took(data).map(Some);
                 }
                 Ok(None) => {
                     self.body = None;
+                    self.proved()?;
                     return Ok(None);
                 }
                 Ok(Some(Err(_))) => {
@@ -76,16 +85,47 @@ impl NetSource {
                 Err(_) if self.voice.cancelled() => {
                     return Err(io::Error::new(io::ErrorKind::Interrupted, "the attempt was cancelled"));
                 }
-                Err(_) => {
-                    waited += LOOK;
-                    if waited >= self.idle {
-                        self.body = None;
-                        let message = format!("LB0723: nothing came for {} ms", self.idle.as_millis());
-                        return Err(io::Error::new(io::ErrorKind::TimedOut, message));
-                    }
-                }
+                Err(_) if self.waited >= self.times.idle => return Err(self.slow()),
+                Err(_) => {}
             }
         }
+    }
+
+    fn took(&mut self, data: Bytes) -> io::Result<Bytes> {
+        let count = data.len() as u64;
+        self.left = self.left.map(|left| left.saturating_sub(count));
+        self.moved += count;
+        if let Some(proof) = &mut self.proof {
+            proof.update(&data);
+        }
+        if self.left == Some(0) {
+            // Nobody has to ask for an end that is known.
+            self.proved()?;
+        } else if self.moved >= self.times.floor() {
+            (self.moved, self.waited) = (0, Duration::ZERO);
+        } else if self.waited >= self.times.idle {
+            return Err(self.slow());
+        }
+        Ok(data)
+    }
+
+    fn slow(&mut self) -> io::Error {
+        self.body = None;
+        let (moved, millis) = (self.moved, self.times.idle.as_millis());
+        let message = match moved {
+            0 => format!("LB0723: nothing came for {millis} ms"),
+            _ => format!("LB0723: only {moved} bytes came in {millis} ms"),
+        };
+        io::Error::new(io::ErrorKind::TimedOut, message)
+    }
+
+    fn proved(&mut self) -> io::Result<()> {
+        let Some(proof) = self.proof.take() else { return Ok(()) };
+        proof.end().map_err(|wrong| {
+            self.body = None;
+            // It may be right the next time: bits turn on the way, too.
+            io::Error::new(io::ErrorKind::ConnectionAborted, wrong)
+        })
     }
 
     /// Fills the buffer as far as there are bytes. Blocks; for threads that may.

@@ -4,8 +4,10 @@
 pub mod body;
 pub mod connect;
 pub mod egress;
+pub mod got;
 pub mod incoming;
 pub mod mask;
+pub mod proof;
 pub mod proxy;
 pub mod rules;
 pub mod send;
@@ -23,7 +25,7 @@ use std::time::Duration;
 
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use lifeboat_core::grants::{HostGrant, Operator};
+use lifeboat_core::grants::{HostGrant, Operator, Patience};
 
 use self::body::Outgoing;
 use self::connect::Connector;
@@ -48,6 +50,8 @@ pub struct Times {
     pub pause_max: Duration,
     /// Sendings of one request.
     pub sends: u32,
+    /// Bytes a second that a body has to move, over the time of `idle`: who sends a byte now and then is no server.
+    pub least: u64,
 }
 
 impl Default for Times {
@@ -59,7 +63,31 @@ impl Default for Times {
             pause: Duration::from_millis(200),
             pause_max: Duration::from_secs(30),
             sends: 6,
+            least: 1024,
         }
+    }
+}
+
+impl Times {
+    /// As the operator's file says.
+    pub fn of(patience: &Patience) -> Self {
+        let (own, ms) = (Self::default(), |ms: Option<u64>| ms.map(Duration::from_millis));
+        let pause_max = ms(patience.pause_ms).unwrap_or(own.pause_max);
+        Self {
+            connect: ms(patience.connect_ms).unwrap_or(own.connect),
+            idle: ms(patience.idle_ms).unwrap_or(own.idle),
+            answer: ms(patience.answer_ms).unwrap_or(own.answer),
+            pause: own.pause.min(pause_max),
+            pause_max,
+            sends: patience.sends.unwrap_or(own.sends),
+            least: patience.least.map_or(own.least, u64::from),
+        }
+    }
+
+    /// Bytes that have to move in the time of `idle`.
+    pub fn floor(&self) -> u64 {
+        let millis = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX);
+        (self.least.saturating_mul(millis) / 1_000).max(1)
     }
 }
 

@@ -22,16 +22,20 @@ const REPORTED: u64 = 8 * 1024 * 1024;
 pub struct Watch<'a> {
     /// The times.
     pub times: &'a Times,
+    /// How long the server may think: what only reads takes no minutes.
+    pub answer: Duration,
     /// Whether to stop.
     pub voice: &'a Voice,
     /// When its time is over.
     pub end: Instant,
     /// Bytes of the body.
     pub len: u64,
-    /// Bytes that had moved at the last look.
+    /// Bytes that had moved when the time began.
     pub moved: u64,
-    /// When that changed.
+    /// When it began.
     pub since: Instant,
+    /// Bytes that were reported.
+    pub told: u64,
 }
 
 impl Watch<'_> {
@@ -47,15 +51,21 @@ impl Watch<'_> {
             return Err(late("its time is over".to_owned()));
         }
         let moved = fed.moved.load(Ordering::Relaxed);
-        if moved != self.moved {
-            (self.moved, self.since) = (moved, now);
-            if self.len >= REPORTED {
-                self.voice.progress(moved, Some(self.len), "bytes", "");
-            }
+        if moved != self.told && self.len >= REPORTED {
+            self.told = moved;
+            self.voice.progress(moved, Some(self.len), "bytes", "");
         }
-        let limit = if moved < self.len { self.times.idle } else { self.times.answer };
-        Ok((now.duration_since(self.since) >= limit)
-            .then(|| late(format!("nothing moved for {} ms", limit.as_millis()))))
+        // What is at its end waits for the answer from there on; what is not has to get ahead.
+        let ended = moved >= self.len && self.moved < self.len;
+        if ended || moved.saturating_sub(self.moved) >= self.times.floor() {
+            (self.moved, self.since) = (moved, now);
+        }
+        let limit = if moved < self.len { self.times.idle } else { self.answer };
+        let bytes = moved.saturating_sub(self.moved);
+        Ok((now.duration_since(self.since) >= limit).then(|| match bytes {
+            0 => late(format!("nothing moved for {} ms", limit.as_millis())),
+            _ => late(format!("only {bytes} bytes moved in {} ms", limit.as_millis())),
+        }))
     }
 }
 

@@ -15,8 +15,10 @@ use super::Hub;
 use super::body::{Fed, Outgoing, Span};
 use super::connect::NoWay;
 use super::egress::Egress;
+use super::got::Got;
 use super::incoming::NetSource;
 use super::mask::Mask;
+use super::proof::Proof;
 use super::rules::{Watch, backoff, idempotent, retry_after, safe};
 use super::sign::{self, About, Draft, Seal};
 use super::sums::hex;
@@ -26,7 +28,6 @@ use crate::bindings::lifeboat::plugin::types::{Error as GuestError, ErrorKind};
 use crate::fault::guest_error;
 use crate::guest::Bound;
 use crate::ports::Secrets;
-use crate::source::Source;
 use crate::voice::Voice;
 
 /// Redirects of one request.
@@ -100,46 +101,6 @@ impl From<GuestError> for Broken {
     }
 }
 
-/// An answer.
-pub struct Got {
-    /// The status.
-    pub status: u16,
-    /// Its headers, masked.
-    pub headers: Vec<(String, String)>,
-    /// Where it came from, without query, masked.
-    pub url: String,
-    /// How often it was sent.
-    pub sends: u32,
-    /// One checksum for each wish.
-    pub sums: Vec<Vec<u8>>,
-    /// The body.
-    pub body: NetSource,
-    /// A stream behind what was sent of it.
-    pub back: Option<Source>,
-    /// What is to be masked in the body.
-    pub mask: Mask,
-}
-
-impl Got {
-    /// The whole body, masked.
-    pub async fn whole(mut self, max: usize) -> Result<Vec<u8>, GuestError> {
-        let from = self.url.clone();
-        let large = || guest_error(ErrorKind::Permanent, format!("the answer of {from} has more than {max} bytes"));
-        if self.body.left().is_some_and(|left| left > max as u64) {
-            return Err(large());
-        }
-        let mut data = Vec::new();
-        while let Some(part) = self.body.chunk().await.map_err(|error| crate::fault::from_io("read", &from, &error))? {
-            if data.len() + part.len() > max {
-                return Err(large());
-            }
-            data.extend_from_slice(&part);
-        }
-        self.mask.bytes(&mut data);
-        Ok(data)
-    }
-}
-
 /// One sending that came to nothing.
 struct Miss {
     error: GuestError,
@@ -162,6 +123,8 @@ struct State {
     acted: bool,
     /// The server did not take the kept token.
     fresh_token: bool,
+    /// What tells the credentials of the last sending from others.
+    mark: Option<[u8; 32]>,
     mask: Mask,
     sums: Option<Vec<Vec<u8>>>,
 }
@@ -182,6 +145,7 @@ impl Caller {
             foreign: false,
             acted: false,
             fresh_token: false,
+            mark: None,
             mask: Mask::default(),
             sums: None,
         };
@@ -224,6 +188,9 @@ impl Caller {
                     }
                     if status == 401 && again && !state.fresh_token && google(&ask.signing) && !state.foreign {
                         state.fresh_token = true;
+                        continue;
+                    }
+                    if matches!(status, 400 | 401 | 403) && again && self.renewed(ask, state).await? {
                         continue;
                     }
                     if ask.follow && self.redirected(state, &response)? {
@@ -289,6 +256,7 @@ impl Caller {
             return Ok((draft, None));
         }
         let seal = self.seal(ask, state).await?;
+        state.mark = seal.mark();
         let about = About { len: len.unwrap_or(0), sha256: digest(ask, state.span.as_ref()).await? };
         if let Seal::Google(account, scopes) = &seal {
             let token = super::token::token(self, account, scopes, &mut state.mask, state.fresh_token).await?;
@@ -308,6 +276,18 @@ impl Caller {
         let (seal, mask) = read.await.map_err(died)?;
         state.mask = mask;
         Ok(seal?)
+    }
+
+    /// Whether there are other credentials by now than those that were refused: somebody renews them while this works.
+    async fn renewed(&self, ask: &Ask, state: &mut State) -> Result<bool, Broken> {
+        let Some(mark) = state.mark.filter(|_| !state.foreign) else { return Ok(false) };
+        for setting in sign::settings(&ask.signing) {
+            if let Some(name) = self.bound.target.secrets.get(setting) {
+                self.secrets.rejected(name);
+            }
+        }
+        // Where they can't be read any more, the server's own words say more.
+        Ok(self.seal(ask, state).await.is_ok_and(|seal| seal.mark().is_some_and(|now| now != mark)))
     }
 
     /// Sends it once, and waits for the head of the answer.
@@ -330,7 +310,16 @@ impl Caller {
         let len = state.span.as_ref().map_or(0, Span::len);
         let pool = self.hub.pool(&self.egress.hosts);
         let mut under_way = std::pin::pin!(pool.request(request));
-        let mut watch = Watch { times: &self.hub.times, voice: &self.voice, end, len, moved: 0, since: Instant::now() };
+        let mut watch = Watch {
+            times: &self.hub.times,
+            answer: if safe(&state.method) { self.hub.times.idle } else { self.hub.times.answer },
+            voice: &self.voice,
+            end,
+            len,
+            moved: 0,
+            since: Instant::now(),
+            told: 0,
+        };
         loop {
             tokio::select! {
                 result = &mut under_way => {
@@ -440,6 +429,10 @@ impl Caller {
     fn got(&self, ask: &Ask, state: &mut State, response: Response<Incoming>, fed: &Arc<Fed>) -> Got {
         let mask = std::mem::take(&mut state.mask);
         let (head, body) = response.into_parts();
+        // Of a part of an object, servers may tell the sum of the whole, and some call a part 200.
+        let part = head.headers.contains_key("content-range") || ask.headers.iter().any(|(name, _)| name == "range");
+        let whole = state.method == "GET" && head.status == http::StatusCode::OK && !part;
+        let proof = whole.then(|| Proof::of(&head.headers)).flatten();
         let headers = head
             .headers
             .iter()
@@ -453,7 +446,7 @@ impl Caller {
             sends: state.sends,
             // A server that answers before it has the whole body gets no checksum of it.
             sums: sums.unwrap_or_else(|| ask.wishes.iter().map(|_| Vec::new()).collect()),
-            body: NetSource::new(body, self.hub.times.idle, Arc::clone(&self.voice), url.clone()),
+            body: NetSource::new(body, self.hub.times, proof, Arc::clone(&self.voice), url.clone()),
             url,
             back: fed.back.lock().unwrap_or_else(PoisonError::into_inner).take(),
             mask,

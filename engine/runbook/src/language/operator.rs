@@ -3,7 +3,7 @@
 use super::{Node, node};
 
 /// The operator's file.
-pub(super) const OPERATOR: [Node; 15] = [
+pub(super) const OPERATOR: [Node; 16] = [
     node("plugins", "plugins \"DIR\"", "Folders with more plugins.", &[]),
     node(
         "pin",
@@ -44,6 +44,23 @@ pub(super) const OPERATOR: [Node; 15] = [
         "proxy \"http://HOST:PORT\" except=\"localhost,.internal\"",
         "The way out for HTTP, instead of what the environment says; `proxy \"none\"`: none.",
         &[("except", "string", "Hosts that are reached directly, with commas between them.")],
+    ),
+    node(
+        "http",
+        "http idle=\"60s\" answer=\"5m\" sends=6",
+        "How patient requests of plugins are. Without it: the figures of the example and of the fields.",
+        &[
+            ("connect", "duration", "Until there is a connection; `15s`."),
+            ("idle", "duration", "How long a body may stand still, and over which `least` is measured; `1m`."),
+            ("answer", "duration", "How long a server may think once it has the whole request; `5m`."),
+            ("pause", "duration", "The longest pause before a request is sent again; `30s`."),
+            (
+                "least",
+                "whole number",
+                "Bytes a second that a body has to come or go with; `1024`. 0: any speed will do.",
+            ),
+            ("sends", "whole number, 1 to 100", "How often one request is sent at most; `6`."),
+        ],
     ),
     node("drill", "drill { grant … }", "The grants of drills. In a drill no others count.", &[]),
     node(

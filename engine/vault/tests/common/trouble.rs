@@ -30,6 +30,8 @@ pub struct Trouble {
     pub put_ms: AtomicU64,
     /// Gets below `data/` give half of the bytes.
     pub cut: AtomicBool,
+    /// So many gets turn a bit of what they give.
+    pub flip: AtomicU64,
     /// Puts below `data/` change a byte and say that all is well.
     pub lie: AtomicBool,
 }
@@ -48,6 +50,7 @@ impl Trouble {
             most_flying: AtomicU64::new(0),
             put_ms: AtomicU64::new(0),
             cut: AtomicBool::new(false),
+            flip: AtomicU64::new(0),
             lie: AtomicBool::new(false),
         })
     }
@@ -96,6 +99,12 @@ impl ObjectStore for Trouble {
         Box::pin(async move {
             self.alive()?;
             let data = self.inner.get(key, offset, len).await?;
+            let flips = self.flip.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            if flips.is_ok() && !data.is_empty() && key != "config" {
+                let mut copy = data.to_vec();
+                copy[data.len() / 2] ^= 1;
+                return Ok(copy.into());
+            }
             let cut = key.starts_with("data/") && self.cut.load(Ordering::SeqCst);
             Ok(if cut { data.slice(..data.len() / 2) } else { data })
         })

@@ -54,6 +54,45 @@ pub enum Seal {
     Header(String, Zeroizing<String>),
 }
 
+impl Seal {
+    /// What tells these credentials from others; `None` where there are none, or where what is sent is made of them anew.
+    pub fn mark(&self) -> Option<[u8; 32]> {
+        let parts: Vec<&[u8]> = match self {
+            Seal::None | Seal::Google(..) => return None,
+            Seal::Aws(keys, _) => {
+                let token = keys.token.as_ref().map_or("", |token| token.as_str());
+                vec![keys.id.as_bytes(), keys.secret.as_bytes(), token.as_bytes()]
+            }
+            Seal::Azure(account, key) => vec![account.as_bytes(), key.as_slice()],
+            Seal::Sas(text) | Seal::Header(_, text) => vec![text.as_bytes()],
+        };
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        Some(*hasher.finalize().as_bytes())
+    }
+}
+
+/// The settings whose secrets a signature is made with.
+pub fn settings(signing: &Signing) -> Vec<&str> {
+    match signing {
+        Signing::None => Vec::new(),
+        Signing::AwsSigv4(aws) => match &aws.credentials {
+            AwsCredentials::One(setting) => vec![setting],
+            AwsCredentials::Apart(keys) => {
+                let both = [keys.access_key_id.as_str(), keys.secret_access_key.as_str()];
+                both.into_iter().chain(keys.session_token.as_deref()).collect()
+            }
+        },
+        Signing::AzureSharedKey(key) => vec![&key.key],
+        Signing::AzureSas(setting) | Signing::Bearer(setting) => vec![setting],
+        Signing::GoogleServiceAccount(key) => vec![&key.key],
+        Signing::Basic(login) => vec![&login.password],
+        Signing::Header(header) => vec![&header.secret],
+    }
+}
+
 /// What a signature needs to know of the body.
 pub struct About {
     /// Its bytes.

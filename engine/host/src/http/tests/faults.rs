@@ -91,13 +91,80 @@ async fn slow_and_cut_bodies_are_errors() {
     let started = Instant::now();
     let slow = caller.exchange(ask("GET", &place.url("/"))).await.unwrap().whole(MANY).await.unwrap_err();
     assert_eq!(slow.kind, ErrorKind::Temporary);
-    assert!(slow.message.contains("nothing came for 400 ms"), "{}", slow.message);
+    assert!(slow.message.contains("only 10 bytes came in 400 ms"), "{}", slow.message);
     assert!(started.elapsed() < Duration::from_secs(2));
     let cut = caller.exchange(ask("GET", &place.url("/"))).await.unwrap().whole(MANY).await.unwrap_err();
     assert_eq!(cut.kind, ErrorKind::Temporary);
     assert!(cut.message.contains("90 bytes before its end"), "{}", cut.message);
     let large = caller.exchange(ask("GET", &place.url("/"))).await.unwrap().whole(99).await.unwrap_err();
     assert!(large.message.contains("more than 99 bytes"), "{}", large.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_drips_is_too_slow_and_who_is_small_is_not() {
+    let place = Place::new(|number, _, stream| {
+        if number > 0 {
+            return say(stream, "200 OK", "", "x");
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n");
+        (0..1000).all(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            stream.write_all(b"x").is_ok()
+        })
+    });
+    let (caller, _) = caller(&[place.port], &[]);
+    let started = Instant::now();
+    let slow = caller.exchange(ask("GET", &place.url("/"))).await.unwrap().whole(MANY).await.unwrap_err();
+    assert_eq!(slow.kind, ErrorKind::Temporary);
+    assert!(slow.message.contains("bytes came in 400 ms"), "{}", slow.message);
+    assert!(started.elapsed() < Duration::from_secs(2));
+    let small = caller.exchange(ask("GET", &place.url("/"))).await.unwrap();
+    // Time in which nobody reads is not the server's.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(small.whole(MANY).await.unwrap(), b"x");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_is_held_against_what_the_server_says_of_it() {
+    let place = Place::new(|number, _, stream| {
+        let body = if number == 0 { "123456780" } else { "123456789" };
+        say(stream, "200 OK", "x-amz-checksum-crc32c: 4waSgw==\r\n", body)
+    });
+    let (caller, _) = caller(&[place.port], &[]);
+    let wrong = caller.exchange(ask("GET", &place.url("/"))).await.unwrap().whole(MANY).await.unwrap_err();
+    assert_eq!(wrong.kind, ErrorKind::Temporary);
+    assert!(wrong.message.contains("LB0740"), "{}", wrong.message);
+    let right = caller.exchange(ask("GET", &place.url("/"))).await.unwrap().whole(MANY).await;
+    assert_eq!(right.unwrap(), b"123456789");
+}
+
+/// A secret that is another one once it was refused.
+struct Turning(std::sync::atomic::AtomicUsize);
+
+impl crate::ports::Secrets for Turning {
+    fn get(&self, _: &str) -> Result<crate::ports::Secret, lifeboat_core::Error> {
+        Ok(crate::ports::Secret::new(format!("token-{}", self.0.load(Ordering::SeqCst)).into_bytes()))
+    }
+    fn rejected(&self, _: &str) {
+        let _ = self.0.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_changed_meanwhile_is_used_at_once_and_a_wrong_one_is_asked_with_once() {
+    let place =
+        Place::new(|_, request, stream| match request.contains("Bearer token-1") && request.contains("/good") {
+            true => say(stream, "200 OK", "", "in"),
+            false => say(stream, "403 Forbidden", "", "out"),
+        });
+    let (mut caller, _) = caller(&[place.port], &[("token", "unused")]);
+    caller.secrets = Arc::new(Turning(0.into()));
+    let signing = || crate::bindings::lifeboat::plugin::http::Signing::Bearer("token".into());
+    let got = caller.exchange(Ask { signing: signing(), ..ask("POST", &place.url("/good")) }).await.unwrap();
+    assert_eq!((got.status, got.sends), (200, 2));
+    // It is the newest now: to ask again would not help.
+    let got = caller.exchange(Ask { signing: signing(), ..ask("GET", &place.url("/bad")) }).await.unwrap();
+    assert_eq!((got.status, got.sends), (403, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

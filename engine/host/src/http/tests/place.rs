@@ -128,6 +128,7 @@ pub fn quick() -> Times {
         pause: Duration::from_millis(20),
         pause_max: Duration::from_secs(3),
         sends: 4,
+        least: 1_000,
     }
 }
 

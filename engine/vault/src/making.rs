@@ -1,0 +1,154 @@
+//! Making a vault, while others may make the same one.
+//!
+//! Two engines may be the first of a vault at once. Were each to write a key of its own and then the one `config`, which
+//! only one of the keys opens, the vault of the other, with all that it sent there, would be lost. Stores can't be asked to
+//! write only what is not there yet. So the keys decide: who finds a key that the password opens uses that and makes none,
+//! and where two were written at one moment, the least name wins, and the others take theirs away. Then it does no harm
+//! when `config` is written twice: either is opened by the one key that stays.
+//!
+//! A process that died while it made a vault leaves a key and no `config`: it is used, too.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lifeboat_core::{Failure, FailureKind};
+use rustic_core::repofile::MasterKey;
+use rustic_core::{ConfigOptions, Credentials, KeyOptions};
+
+use crate::backend::Place;
+use crate::cipher::Cipher;
+use crate::error::{DAMAGED, LOCKED, fail_hint};
+use crate::session::{explain, repository};
+use crate::watch::Watch;
+
+/// How long is waited for a key that another one writes at this moment: some times as long as it took to write one, in
+/// these bounds.
+const SETTLE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_secs(3));
+/// How often it is begun anew because others were there.
+const ROUNDS: u32 = 5;
+const LATE: &str = "another engine makes this vault at the same moment";
+
+/// The key that this process wrote, and how long is waited for others.
+#[derive(Debug, Default)]
+pub(crate) struct Making(Mutex<Option<(String, Duration)>>);
+
+fn late(place: &Place) -> Failure {
+    let message = format!("{LATE}: {}", place.store.location());
+    let mut failure = fail_hint(LOCKED, message, "nothing was lost; try again, then it is there");
+    failure.kind = FailureKind::Temporary;
+    failure
+}
+
+fn is_late(failure: &Failure) -> bool {
+    failure.message.starts_with(LATE)
+}
+
+/// The keys that are there, in the order of their names.
+fn keys(place: &Place) -> Result<Vec<String>, Failure> {
+    let mut keys: Vec<String> = place.list("keys/")?.into_iter().map(|(key, _)| key).collect();
+    keys.sort();
+    Ok(keys)
+}
+
+/// Makes the vault, or opens the one that another engine made meanwhile.
+pub(crate) fn make(place: &Place, watch: &Arc<Watch>, credentials: &Credentials) -> Result<MasterKey, Failure> {
+    let told = |cause: &_| explain(watch, place, cause);
+    let mut round = 0;
+    loop {
+        round += 1;
+        let repo = repository(place, watch, None)?;
+        if round == 1 && repo.config_id().map_err(|cause| told(&cause))?.is_some() {
+            return Ok(repo.open(credentials).map_err(|cause| told(&cause))?.key());
+        }
+        let in_use = refuse_over_data(place)?;
+        let made = match adopted(place, credentials)? {
+            None => repo.init(credentials, &KeyOptions::default(), &ConfigOptions::default()),
+            Some(key) if opens(place, &key)? => return Ok(key),
+            Some(_) if in_use => return Err(late(place)),
+            Some(key) => {
+                let key = Credentials::Masterkey(key);
+                repo.init(&key, &KeyOptions::default(), &ConfigOptions::default())
+            }
+        };
+        match made.map_err(|cause| told(&cause)) {
+            Ok(made) => return Ok(made.key()),
+            Err(failure) if is_late(&failure) && round < ROUNDS => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// The first key that the password opens.
+fn adopted(place: &Place, credentials: &Credentials) -> Result<Option<MasterKey>, Failure> {
+    let Credentials::Password(password) = credentials else { return Ok(None) };
+    for key in keys(place)? {
+        match place.get_named(&key) {
+            Ok(file) => {
+                if let Some(master) = Cipher::master(&file, password) {
+                    return Ok(Some(master));
+                }
+            }
+            // Taken away meanwhile by the one who wrote it.
+            Err(failure) if failure.kind == FailureKind::Permanent => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(None)
+}
+
+/// Whether there is a `config` that this key opens.
+fn opens(place: &Place, key: &MasterKey) -> Result<bool, Failure> {
+    if place.head("config")?.is_none() {
+        return Ok(false);
+    }
+    let data = place.get("config", 0, None)?;
+    Ok(Cipher::new(key).is_some_and(|cipher| cipher.open(&mut data.to_vec()).is_some()))
+}
+
+/// Where there is data without a config, that was lost, and nothing is touched. With one: whether there is data.
+fn refuse_over_data(place: &Place) -> Result<bool, Failure> {
+    let ours = ["data/", "index/", "snapshots/"];
+    let there = place.list("")?.into_iter().any(|(key, _)| ours.iter().any(|folder| key.starts_with(folder)));
+    if there && place.head("config")?.is_none() {
+        return Err(fail_hint(
+            DAMAGED,
+            format!("the vault at {} has data but its file 'config' is missing", place.store.location()),
+            "bring 'config' back from a copy; no new vault is made over the data of an old one",
+        ));
+    }
+    Ok(there)
+}
+
+impl Making {
+    /// Writes the key, where there is still none.
+    pub(crate) fn key(&self, place: &Place, key: &str, data: &Bytes) -> Result<(), Failure> {
+        let begun = Instant::now();
+        if place.head("config")?.is_some() || !keys(place)?.is_empty() {
+            return Err(late(place));
+        }
+        place.put(key, data.clone())?;
+        let settle = (begun.elapsed() * 4).clamp(SETTLE.0, SETTLE.1);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.to_owned(), settle));
+        Ok(())
+    }
+
+    /// Writes `config`, where this process is the first, and looks once more: a store or a process may have been slow.
+    pub(crate) fn config(&self, place: &Place, data: &Bytes) -> Result<(), Failure> {
+        let own = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((own, settle)) = own else {
+            return place.put("config", data.clone());
+        };
+        for _ in 0..2 {
+            std::thread::sleep(settle);
+            if keys(place)?.first() != Some(&own) {
+                place.delete(&own)?;
+                return Err(late(place));
+            }
+            if place.head("config")?.is_none() || place.get("config", 0, None)? != *data {
+                place.put("config", data.clone())?;
+            }
+        }
+        Ok(())
+    }
+}
