@@ -7,7 +7,7 @@ use lifeboat_core::{Failure, FailureKind};
 use rustic_core::repofile::{Metadata, Node, SnapshotFile, Tree};
 use rustic_core::{DataId, IndexedFullStatus, Repository, TreeId};
 
-use crate::blobs::{Blob, Decoder, locate};
+use crate::blobs::{Blob, Decoder, again, locate};
 use crate::error::{DAMAGED, fail};
 use crate::session::Session;
 
