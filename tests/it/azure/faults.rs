@@ -92,7 +92,7 @@ fn a_server_that_restarts_in_the_snapshot_and_in_the_restore_loses_nothing() {
     let vault = target("vault", &access, Account::First, "orders", &format!("block-mib 1; {VAULT}"));
     let steps = r#"snapshot "take" of="live" into="vault" { retry 8 backoff="500ms" max="2s" }
         verify "prove" snapshot="{{steps.take.snapshot}}" depth="data" { retry 8 backoff="500ms" max="2s" }
-        restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="back" overwrite=#true { retry 8 backoff="500ms" max="2s" }"#;
+        restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="back" { retry 8 backoff="500ms" max="2s" }"#;
     let file = runbook(&bench, "orders", &vault, steps);
     let mut child = bench.start(&["run", "-y", &file]);
     for started in ["take     snapshot  started", "rebuild  restore   started"] {
