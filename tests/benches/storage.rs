@@ -3,7 +3,8 @@
 //! restic's own format, compression and encryption on both sides. The bars: at least as fast as restic at no more memory, and
 //! at least 0.9 of rclone's speed.
 //!
-//! It takes about a quarter of an hour and 16 GiB of disk. What is restored is compared, outside of the times.
+//! It takes about a quarter of an hour and 16 GiB of disk. What is restored is compared, outside of the times. With the variable
+//! `LIFEBOAT_BENCH` only that part is run: `large`, `small`, `memory` or `transfer`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -24,13 +25,16 @@ const PHASES: [&str; 4] = ["first snapshot", "second, 1 % changed", "check of ev
 
 fn main() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let only = std::env::args().nth(1).filter(|word| !word.starts_with("--"));
+    let only = std::env::var("LIFEBOAT_BENCH").ok();
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     if wanted("large") {
         vaults(&folder.path().join("large"), "one file of 4 GiB", data::large, data::change_large);
     }
     if wanted("small") {
         vaults(&folder.path().join("small"), "100,000 small files", data::small, data::change_small);
+    }
+    if wanted("memory") {
+        memory(&folder.path().join("memory"));
     }
     if wanted("transfer") {
         transfer(&folder.path().join("transfer"));
@@ -60,6 +64,16 @@ fn vaults(folder: &Path, what: &str, make: fn(&Path), change: fn(&Path)) {
         measured
     });
     compare(&format!("{what}, into a bucket"), "restic", &PHASES, &results);
+}
+
+/// What a snapshot holds in memory must not grow with what it is of.
+fn memory(folder: &Path) {
+    let (place, source) = (folder.join("lifeboat"), folder.join("source"));
+    let server = region(&place.join("server"), "bench");
+    data::huge(&source);
+    let measured = lifeboat::snapshot(&place, server.access(), &source);
+    println!("\nsnapshot of 20 GiB into a bucket: {:.1} s, peak {} MiB (bar: 512)", measured.seconds, measured.peak);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 fn transfer(folder: &Path) {

@@ -67,6 +67,27 @@ pub fn object(source: &Path) {
     rustix::fs::sync();
 }
 
+/// One file of 20 GiB without two equal blocks. A quarter of it does not compress; the rest is holes with a mark every 64 KiB, so
+/// that it fits on small disks.
+pub fn huge(source: &Path) {
+    const BLOCKS: u64 = 20;
+    const GIB: u64 = 1 << 30;
+    fs::create_dir_all(source).unwrap();
+    let file = fs::File::create(source.join("model.bin")).unwrap();
+    file.set_len(BLOCKS * GIB).unwrap();
+    let (mut random, mut chunk) = (random("huge"), vec![0; MIB]);
+    for block in 0..BLOCKS {
+        for mib in 0..GIB / 4 / MIB as u64 {
+            random.fill(&mut chunk);
+            file.write_all_at(&chunk, block * GIB + mib * MIB as u64).unwrap();
+        }
+        for place in (block * GIB + GIB / 4..(block + 1) * GIB).step_by(64 * 1024) {
+            file.write_all_at(&place.to_le_bytes(), place).unwrap();
+        }
+    }
+    rustix::fs::sync();
+}
+
 /// Both trees are the same to the byte.
 pub fn same(source: &Path, restored: &Path) {
     let status = Command::new("diff").arg("-rq").args([source, restored]).status().unwrap();

@@ -8,21 +8,33 @@ use lifeboat_servers::Access;
 
 use super::measure::{Measured, measure};
 
+const TAKE: &str = r#"snapshot "take" of="live" into="vault""#;
+
+/// What a vault's runbook is about: the source, where it is restored to, and the vault in a bucket.
+fn estate(place: &Path, access: &Access, source: &Path, out: &Path) -> String {
+    fs::create_dir_all(out).unwrap();
+    let dirs = format!("grant \"fs\" {{ dir {source:?} write=#true; dir {out:?} write=#true }}\n");
+    operator(place, &[access], &dirs);
+    format!(
+        "target \"live\" plugin=\"fs\" {{ root {source:?} }}\ntarget \"back\" plugin=\"fs\" {{ root {out:?} }}\n{}",
+        target("vault", access, 0, "prefix \"vault\"; password secret=\"vault-password\"")
+    )
+}
+
+/// One snapshot into a vault that is made by it.
+pub fn snapshot(place: &Path, access: &Access, source: &Path) -> Measured {
+    let targets = estate(place, access, source, &place.join("out"));
+    step(place, &targets, TAKE)
+}
+
 /// All phases of a vault in a bucket.
 pub fn vault(place: &Path, access: &Access, source: &Path, change: &dyn Fn()) -> (Vec<Measured>, PathBuf) {
     let out = place.join("out");
-    fs::create_dir_all(&out).unwrap();
-    let dirs = format!("grant \"fs\" {{ dir {source:?} write=#true; dir {out:?} write=#true }}\n");
-    operator(place, &[access], &dirs);
-    let targets = format!(
-        "target \"live\" plugin=\"fs\" {{ root {source:?} }}\ntarget \"back\" plugin=\"fs\" {{ root {out:?} }}\n{}",
-        target("vault", access, 0, "prefix \"vault\"; password secret=\"vault-password\"")
-    );
+    let targets = estate(place, access, source, &out);
     let run = |steps: &str| step(place, &targets, steps);
-    let take = r#"snapshot "take" of="live" into="vault""#;
-    let first = run(take);
+    let first = run(TAKE);
     change();
-    let second = run(take);
+    let second = run(TAKE);
     let check = run(r#"verify "prove" snapshot="latest" from="vault" depth="data""#);
     // Verified before, and what is measured is the restore alone.
     let restore = run(r#"restore "rebuild" snapshot="latest" from="vault" into="back" {
