@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod files;
 mod live;
+mod memory;
 mod screen;
 mod view;
 mod world;
@@ -23,6 +24,7 @@ use crate::screen::Screen;
 use crate::world::World;
 
 fn main() -> ExitCode {
+    memory::set_up();
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("LIFEBOAT_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));

@@ -19,7 +19,7 @@ use crate::watch::Watch;
 
 /// So many bytes of packs may be on their way at once, in one vault, in MiB. A pack has 16 to 40 MiB in most vaults, so
 /// that some go side by side; and it is the greater part of what a snapshot takes in memory.
-const ROOM: u32 = 128;
+const ROOM: u32 = 64;
 
 /// How often something is read that is not what it has to be, before that is called damage.
 pub(crate) const READS: u32 = 3;

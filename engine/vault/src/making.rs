@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use bytesize::ByteSize;
 use lifeboat_core::{Failure, FailureKind};
 use rustic_core::repofile::MasterKey;
 use rustic_core::{ConfigOptions, Credentials, KeyOptions};
@@ -27,6 +28,8 @@ use crate::watch::Watch;
 const SETTLE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_secs(3));
 /// How often it is begun anew because others were there.
 const ROUNDS: u32 = 5;
+/// Bytes of a pack of data: as restic has it. What a snapshot holds in memory is some packs, and a retry sends a whole one.
+const PACK: ByteSize = ByteSize::mib(16);
 const LATE: &str = "another engine makes this vault at the same moment";
 
 /// The key that this process wrote, and how long is waited for others.
@@ -54,6 +57,7 @@ fn keys(place: &Place) -> Result<Vec<String>, Failure> {
 /// Makes the vault, or opens the one that another engine made meanwhile.
 pub(crate) fn make(place: &Place, watch: &Arc<Watch>, credentials: &Credentials) -> Result<MasterKey, Failure> {
     let told = |cause: &_| explain(watch, place, cause);
+    let config = ConfigOptions::default().set_datapack_size(PACK);
     let mut round = 0;
     loop {
         round += 1;
@@ -63,12 +67,12 @@ pub(crate) fn make(place: &Place, watch: &Arc<Watch>, credentials: &Credentials)
         }
         let in_use = refuse_over_data(place)?;
         let made = match adopted(place, credentials)? {
-            None => repo.init(credentials, &KeyOptions::default(), &ConfigOptions::default()),
+            None => repo.init(credentials, &KeyOptions::default(), &config),
             Some(key) if opens(place, &key)? => return Ok(key),
             Some(_) if in_use => return Err(late(place)),
             Some(key) => {
                 let key = Credentials::Masterkey(key);
-                repo.init(&key, &KeyOptions::default(), &ConfigOptions::default())
+                repo.init(&key, &KeyOptions::default(), &config)
             }
         };
         match made.map_err(|cause| told(&cause)) {
