@@ -9,9 +9,14 @@
 //! Pure: no clock, no files, and all that is random comes from a seed that the caller gives. The same input gives the same
 //! answer to the last digit.
 
+pub mod history;
 pub mod models;
-pub mod parse;
+mod parse;
+pub mod plan;
 pub mod quantity;
 pub mod random;
+mod span;
 
+pub use history::History;
+pub use plan::{Forecast, Question, forecast, reforecast};
 pub use quantity::{Bytes, Money, MoneyRate, Probability, Rate, Seconds};

@@ -135,7 +135,7 @@ impl Probability {
 
     /// The probability of the opposite.
     #[must_use]
-    pub fn not(self) -> Self {
+    pub fn opposite(self) -> Self {
         Self(1.0 - self.0)
     }
 }

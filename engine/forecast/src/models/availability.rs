@@ -24,7 +24,7 @@ pub fn series(parts: &[Probability]) -> Result<Probability, Error> {
 /// `LB0911` without any part.
 pub fn parallel(parts: &[Probability]) -> Result<Probability, Error> {
     some(parts.len())?;
-    let all_down: f64 = parts.iter().map(|part| part.not().get()).product();
+    let all_down: f64 = parts.iter().map(|part| part.opposite().get()).product();
     Probability::answer(1.0 - all_down)
 }
 
@@ -44,7 +44,7 @@ pub fn k_of_n(needed: usize, parts: &[Probability]) -> Result<Probability, Error
     // By number of parts that are there: the probability of exactly that many.
     let mut exactly = vec![1.0_f64];
     for part in parts {
-        let (up, down) = (part.get(), part.not().get());
+        let (up, down) = (part.get(), part.opposite().get());
         let mut next = vec![0.0; exactly.len() + 1];
         for (place, before) in exactly.iter().enumerate() {
             if let Some([without, with]) = next.get_mut(place..place + 2) {
@@ -105,7 +105,7 @@ pub fn steady_state(mtbf: Seconds, mttr: Seconds) -> Result<Probability, Error> 
 /// # Errors
 /// None for a probability.
 pub fn downtime_a_year(availability: Probability) -> Result<Seconds, Error> {
-    Seconds::answer(availability.not().get() * Seconds::YEAR.get())
+    Seconds::answer(availability.opposite().get() * Seconds::YEAR.get())
 }
 
 /// It fails within a time, when failures come at a constant rate: `1 - exp(-t / MTBF)`.

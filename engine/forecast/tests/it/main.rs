@@ -1,10 +1,15 @@
 //! The models against simulations that do not know their formulas, and the simulation of plans against what can be told by hand.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// How long the simulation itself takes is measured by a clock.
+#![allow(clippy::disallowed_methods)]
 
 mod availability;
 mod backups;
 mod cost;
+mod engine;
+mod history;
+mod plan;
 mod quantities;
 mod recovery;
 mod storage;
