@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod args;
+mod args_estimate;
 mod args_vault;
 mod clock;
 mod commands;
@@ -10,6 +11,7 @@ mod demo;
 mod exit;
 mod files;
 mod live;
+mod past;
 mod screen;
 mod view;
 mod world;

@@ -75,6 +75,15 @@ impl Span {
         }
     }
 
+    /// The time that half of all are shorter than.
+    pub(crate) fn typical(&self) -> f64 {
+        match self {
+            Span::Exactly(time) => *time,
+            Span::LogNormal(centre, _) | Span::LogStudent(centre, _, _) => centre.exp(),
+            Span::Measured(sorted) => between(sorted, 0.5),
+        }
+    }
+
     /// One time that is longer than `past`. What has outlived all that is known of it is taken to need as long again as it
     /// took, give or take: nothing better is known.
     pub(crate) fn draw_beyond(&self, past: f64, random: &mut Random) -> f64 {

@@ -131,6 +131,8 @@ pub struct StepForecast {
     /// What its time is known from.
     #[serde(flatten)]
     pub basis: Basis,
+    /// What one attempt usually takes, in milliseconds; `None` where that is not known, or it is complete.
+    pub typical_ms: Option<u64>,
     /// How often it was on the chain of steps that decided when the run was over: 1 is always.
     pub criticality: f64,
     /// How much of the time of an average run it stands for, of 1.
@@ -259,6 +261,8 @@ impl Answer<'_> {
         let steps = nodes.zip(counts).map(|((step, node), ((critical, spent), failed))| StepForecast {
             step: step.id.clone(),
             basis: node.basis.clone(),
+            typical_ms: (!matches!(node.basis, Basis::Unknown | Basis::Complete))
+                .then(|| (node.span.typical() * 1e3).round() as u64),
             criticality: of(f64::from(*critical), succeeded),
             share: of(*spent as f64, whole),
             fails_run: f64::from(*failed) / f64::from(self.asked.samples),

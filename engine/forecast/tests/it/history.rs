@@ -86,7 +86,7 @@ async fn a_forecast_from_history_scales_with_the_data() {
     let told = |bytes| forecast(&plan, &history, &asked(bytes)).unwrap();
     let same = told(None);
     assert_eq!(same.steps[1].basis, Basis::History { attempts: 3 });
-    assert_eq!(same.earlier_runs, 3);
+    assert_eq!((same.earlier_runs, same.steps[0].typical_ms, same.steps[3].typical_ms), (3, Some(7_000), Some(0)));
     // prove 7 s, rebuild about 18 s after about one failure of 3 s and its backoff, go 60 s
     close(same.p50.unwrap().ms as f64, 90_000.0, 0.08);
     let large = told(Some(100e6));
