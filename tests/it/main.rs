@@ -6,6 +6,7 @@ mod bench;
 mod cli;
 mod crash;
 mod damage;
+mod estimate;
 mod mistakes;
 mod people;
 mod recovery;

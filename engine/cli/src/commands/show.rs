@@ -5,7 +5,6 @@ use lifeboat_core::event::Event;
 use lifeboat_core::plan::Step;
 use lifeboat_core::ports::Clock;
 use lifeboat_core::state::{ByHand, Phase, RunState, StepState};
-use lifeboat_forecast::plan::Note;
 use lifeboat_forecast::{Forecast, Question, reforecast};
 
 use crate::clock::{SystemClock, utc};
@@ -41,7 +40,7 @@ pub fn show(world: &World, run: &str) -> Result<Exit, Error> {
     if world.screen.json {
         put_json(&report::Report::of(&state).with(forecast))?;
     } else {
-        let ahead = forecast.as_ref().map_or_else(String::new, |found| format!("\n\n{}", forecast_lines(found)));
+        let ahead = forecast.as_ref().map_or_else(String::new, |found| format!("\n\n{}", outlook::ahead(found)));
         put(&format!("{}{ahead}", text(world, &state)));
     }
     Ok(Exit::Success)
@@ -58,27 +57,6 @@ fn ahead(world: &World, state: &RunState) -> Option<Forecast> {
     let (samples, threads) = (outlook::samples(state.plan.steps.len()), outlook::threads());
     let asked = Question { samples, threads, ..Question::default() };
     reforecast(state, SystemClock.now_ms(), &history, &asked).ok().filter(|found| found.p50.is_some())
-}
-
-/// A forecast below the steps of a run.
-pub fn forecast_lines(found: &Forecast) -> String {
-    let mut text = format!("  forecast   {}", outlook::sentence(found));
-    let passed = duration(found.passed_ms);
-    let over = found.objective.map_or_else(
-        || format!("{passed} have passed"),
-        |objective| match objective.left_ms {
-            0 => format!("{passed} have passed: the objective is missed"),
-            left => format!("{passed} have passed, {} of the objective are left", duration(left)),
-        },
-    );
-    text.push_str(&format!("\n             {over}"));
-    if let Some(step) = found.dominant() {
-        text.push_str(&format!("; most of what is ahead is {}", step.step));
-    }
-    if found.notes.iter().any(|note| matches!(note, Note::NeedsPerson { .. })) {
-        text.push_str("\n             counted from now; it waits for a person");
-    }
-    text
 }
 
 /// Prints the events of a run, exactly as they are stored.

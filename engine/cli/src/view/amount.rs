@@ -17,6 +17,17 @@ pub fn percent(share: f64) -> String {
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// A share that was counted in samples, with one digit after the point: more would be chance. `<0.1 %` is more than nothing.
+pub fn share(share: f64) -> String {
+    if share > 0.0 && share < 1e-3 {
+        return "<0.1 %".to_owned();
+    }
+    // As in [`percent`]: cut, and a hair added.
+    let cut = (share * 1e3 + 1e-6).floor() / 10.0;
+    let text = format!("{cut:.1}");
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// An amount in powers of 1,000, with three digits: `1 TB`, `1.33 GB`, `800 MB`.
 pub fn decimal(bytes: f64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
@@ -70,6 +81,15 @@ mod tests {
             (1e-16, "1.0e-14 %"),
         ] {
             assert_eq!(percent(share), text, "{share}");
+        }
+    }
+
+    #[test]
+    fn counted_shares_have_one_digit() {
+        for (value, text) in
+            [(0.0, "0 %"), (1.0, "100 %"), (0.99999, "99.9 %"), (0.0001, "<0.1 %"), (0.29, "29 %"), (0.1234, "12.3 %")]
+        {
+            assert_eq!(share(value), text, "{value}");
         }
     }
 

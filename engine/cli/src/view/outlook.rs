@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use lifeboat_core::ids::StepId;
 use lifeboat_core::plan::{Plan, Step};
+use lifeboat_forecast::plan::{Basis, Note};
 use lifeboat_forecast::{Forecast, History, Question, forecast};
 
-use super::amount::percent;
+use super::amount::share;
 use super::duration::duration;
 
 /// Steps times samples: about a second of one processor.
@@ -56,6 +57,7 @@ impl Outlook {
 pub fn sentence(found: &Forecast) -> String {
     let least = if found.lower_bound { "at least " } else { "" };
     let mut text = match (found.p50, found.p95) {
+        (Some(p50), Some(p95)) if duration(p50.ms) == duration(p95.ms) => format!("{least}{}", duration(p50.ms)),
         (Some(p50), Some(p95)) => format!("{least}{} (P50) to {} (P95)", duration(p50.ms), duration(p95.ms)),
         _ => "no run succeeds without help".to_owned(),
     };
@@ -63,16 +65,38 @@ pub fn sentence(found: &Forecast) -> String {
         && found.p50.is_some()
     {
         let most = if found.lower_bound { "at most " } else { "" };
-        let share = percent(objective.meets.value);
-        text.push_str(&format!(" of {} RTO, which {most}{share} of runs meet", duration(objective.rto_ms)));
+        let met = share(objective.meets.value);
+        text.push_str(&format!(" of {} RTO, which {most}{met} of runs meet", duration(objective.rto_ms)));
     }
-    if found.success.value < 1.0 && found.p50.is_some() {
-        text.push_str(&format!("; {} succeed at all", percent(found.success.value)));
+    // Less than one in a thousand is not worth a word.
+    if found.success.value < 0.999 && found.p50.is_some() {
+        text.push_str(&format!("; {} succeed at all", share(found.success.value)));
     }
     text.push_str(&format!("; {}", grounds(found)));
-    let unknown = found.steps.iter().filter(|step| step.basis == lifeboat_forecast::plan::Basis::Unknown).count();
+    let unknown = found.steps.iter().filter(|step| step.basis == Basis::Unknown).count();
     if unknown > 0 {
         text.push_str(&format!("; nothing is known of {unknown} of {} steps", found.steps.len()));
+    }
+    text
+}
+
+/// What is ahead of a run under way, as it stands below its steps.
+pub fn ahead(found: &Forecast) -> String {
+    let mut text = format!("  forecast   {}", sentence(found));
+    let passed = duration(found.passed_ms);
+    let over = found.objective.map_or_else(
+        || format!("{passed} have passed"),
+        |objective| match objective.left_ms {
+            0 => format!("{passed} have passed: the objective is missed"),
+            left => format!("{passed} have passed, {} of the objective are left", duration(left)),
+        },
+    );
+    text.push_str(&format!("\n             {over}"));
+    if let Some(step) = found.dominant() {
+        text.push_str(&format!("; the longest part of what is ahead is {}", step.step));
+    }
+    if found.notes.iter().any(|note| matches!(note, Note::NeedsPerson { .. })) {
+        text.push_str("\n             counted from now; it waits for a person");
     }
     text
 }

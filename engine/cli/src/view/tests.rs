@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
+use lifeboat_core::apply::{apply, create};
+use lifeboat_core::event::{Event, EventKind, Said};
 use lifeboat_core::graph::PlanGraph;
+use lifeboat_core::ids::{Digest, RunId};
+use lifeboat_core::outcome::Outcome;
 use lifeboat_core::plan::Plan;
-use lifeboat_forecast::History;
+use lifeboat_core::ports::Direction;
+use lifeboat_forecast::{History, Question, reforecast};
 use serde_json::{Value, json};
 
 use super::Outlook;
@@ -252,5 +257,53 @@ fn big_and_empty_plans_are_drawn() {
             super::plan_dot::render(&plan, &graph, &outlook(&plan)).matches(" -> ").count(),
             graph.edges().len()
         );
+    }
+}
+
+/// What a person reads of a forecast: what is measured, what is not, and what it is worth.
+#[test]
+fn a_simulated_forecast_as_a_sentence() {
+    let say = |plan: &Plan| super::outlook::sentence(outlook(plan).simulated.as_ref().unwrap());
+    let mut plan = recovery();
+    assert!(
+        say(&plan).starts_with("at least 4m 2") && say(&plan).contains("of 15m RTO, which at most 99.9 % of runs meet")
+    );
+    assert!(say(&plan).ends_with("; from estimates alone; nothing is known of 2 of 7 steps"), "{}", say(&plan));
+    plan.objectives.rto_ms = Some(60_000);
+    assert!(say(&plan).contains("of 1m RTO, which at most 0 % of runs meet"));
+    plan.steps.iter_mut().for_each(|step| step.policy.timeout_ms = 10);
+    assert!(say(&plan).starts_with("no run succeeds without help; from estimates alone"), "{}", say(&plan));
+    plan.steps.iter_mut().for_each(|step| step.estimate_ms = None);
+    assert!(outlook(&plan).simulated.is_none());
+    assert!(super::outlook::samples(10_000) >= 500 && super::outlook::samples(10) == 10_000);
+}
+
+/// What `show` says of a run under way: here two minutes in, with the first step done and a person asked about nothing yet.
+#[test]
+fn a_run_under_way_is_forecast_below_its_steps() {
+    let plan = recovery();
+    let mut state = create(&Event::new(0, created(&plan))).unwrap();
+    let (step, direction, number) = (plan.steps[0].id.clone(), Direction::Forward, 1);
+    let (key, outcome) = (Digest::of(b"key"), Outcome::Done { outputs: json!({}) });
+    let begun = EventKind::AttemptStarted { step: step.clone(), direction, number, key, token: 1 };
+    let done = EventKind::AttemptFinished { step, direction, number, outcome, retry_at: None, interrupted: false };
+    apply(&mut state, &Event::new(1_000, begun)).unwrap();
+    apply(&mut state, &Event::new(100_000, done)).unwrap();
+    let at = |now| reforecast(&state, now, &History::new(), &Question::default()).unwrap();
+    let mut text = String::new();
+    for now in [120_000, 880_000, 1_000_000] {
+        text.push_str(&format!("{}\n\n", super::outlook::ahead(&at(now))));
+    }
+    golden("ahead.txt", &text);
+}
+
+fn created(plan: &Plan) -> EventKind {
+    EventKind::RunCreated {
+        run: RunId("r-1".to_owned()),
+        plan: Box::new(plan.clone()),
+        fingerprint: plan.fingerprint(),
+        runbook: String::new(),
+        engine: "test".to_owned(),
+        said: Said { by: "ann".to_owned(), why: String::new() },
     }
 }

@@ -127,7 +127,7 @@ proptest! {
         out.push(whole.takes().map(|takes| takes.total.get()));
         out.push(whole.rate_needed(t(7)).map(|rate| rate.map_or(0.0, Rate::get)));
         let schedule = point::Schedule { interval: t(0), duration: t(1), lag: t(2), good: p(q[0]) };
-        out.push(schedule.loss().map(|loss| loss.mean.get() + loss.best.get().min(loss.worst.get())).and_then(|sum| s_or(sum)));
+        out.push(schedule.loss().map(|loss| loss.mean.get() + loss.best.get().min(loss.worst.get())).and_then(s_or));
         out.push(schedule.meets(t(3)).map(Probability::get));
         out.push(schedule.worst_after(n).map(Seconds::get));
         let trade = frequency::Tradeoff { backup: money(v[0]), loss: m(1), mtbf: t(2) };

@@ -1,14 +1,14 @@
 //! Answers as a person reads them.
 
 use lifeboat_core::StepId;
-use lifeboat_core::plan::{Plan, StepKind};
+use lifeboat_core::plan::{Plan, Step, StepKind};
 use lifeboat_forecast::Forecast;
 use lifeboat_forecast::plan::{Basis, Note, Quantile, StepForecast};
 
 use super::Found;
 use super::models::Answer;
 use crate::args_estimate::EstimateArgs;
-use crate::view::amount::{decimal, percent};
+use crate::view::amount::{decimal, share};
 use crate::view::duration::duration;
 use crate::view::outlook::grounds;
 
@@ -45,10 +45,9 @@ pub(super) fn runbook(plan: &Plan, args: &EstimateArgs, found: &Found) -> String
         text.push_str(&format!(" at {}/s", decimal(rate.get())));
     }
     text.push_str(&format!("\n{}\n\n", verdict(found)));
-    let least = if told.lower_bound { "at least " } else { "" };
     let quantiles = [("half of all runs", told.p50), ("95 of 100", told.p95), ("99 of 100", told.p99)];
     for (name, quantile) in quantiles {
-        let is = quantile.map_or_else(|| nothing(told).to_owned(), |quantile| format!("{least}{}", within(quantile)));
+        let is = quantile.map_or_else(|| nothing(told).to_owned(), |quantile| within(quantile, told.lower_bound));
         text.push_str(&row(name, &is));
     }
     if told.passed_ms > 0 {
@@ -56,8 +55,11 @@ pub(super) fn runbook(plan: &Plan, args: &EstimateArgs, found: &Found) -> String
         text.push_str(&row("before the run", &format!("{} of that: {parts}", duration(told.passed_ms))));
     }
     text.push_str(&row("succeeds", &success(told)));
+    for too_long in time_outs(plan, told).iter().take(3) {
+        text.push_str(&row("time-out", too_long));
+    }
     if told.locks_share > 0.0 {
-        text.push_str(&row("waits for locks", &format!("{} of the time", percent(told.locks_share))));
+        text.push_str(&row("waits for locks", &format!("{} of the time", share(told.locks_share))));
     }
     if let Some(rate) = found.rate_needed {
         text.push_str(&row("rate needed", &format!("{}/s, if all else stays as it is", decimal(rate.get()))));
@@ -73,14 +75,14 @@ fn verdict(found: &Found) -> String {
     let Some(objective) = &found.forecast.objective else {
         return "There is no objective: give one with --rto, or with 'objectives' in the runbook.".to_owned();
     };
-    let (rto, meets) = (duration(objective.rto_ms), percent(objective.meets.value));
-    let asked = percent(found.confidence);
+    let (rto, meets) = (duration(objective.rto_ms), share(objective.meets.value));
+    let asked = share(found.confidence);
     match found.met {
         Some(true) => format!("Yes: {meets} of runs meet the RTO of {rto}; {asked} are asked for."),
         Some(false) => {
             let most = if found.forecast.lower_bound { "at most " } else { "" };
             let why = found.forecast.dominant().map_or_else(String::new, |step| {
-                format!(" Most of the time is {}: {}.", step.step, percent(step.share))
+                format!(" The longest part is {}, {} of the time.", step.step, share(step.share))
             });
             format!("No: {most}{meets} of runs meet the RTO of {rto}; {asked} are asked for.{why}")
         }
@@ -95,9 +97,10 @@ fn nothing(found: &Forecast) -> &'static str {
 }
 
 /// A quantile, and what the simulation's own error leaves of it where that shows.
-fn within(quantile: Quantile) -> String {
+fn within(quantile: Quantile, lower_bound: bool) -> String {
+    let word = if lower_bound { "at least" } else { "within" };
     let (time, low, high) = (duration(quantile.ms), duration(quantile.low_ms), duration(quantile.high_ms));
-    if low == high { format!("within {time}") } else { format!("within {time} ({low} to {high})") }
+    if low == high { format!("{word} {time}") } else { format!("{word} {time} ({low} to {high})") }
 }
 
 fn success(found: &Forecast) -> String {
@@ -105,8 +108,19 @@ fn success(found: &Forecast) -> String {
     if !counted {
         return "not known: nobody has counted failures".to_owned();
     }
-    let (value, low, high) = (percent(found.success.value), percent(found.success.low), percent(found.success.high));
+    let (value, low, high) = (share(found.success.value), share(found.success.low), share(found.success.high));
     format!("{value} of runs ({low} to {high}), {}", grounds(found))
+}
+
+/// The steps that usually reach their time-out: no retry mends that.
+fn time_outs(plan: &Plan, found: &Forecast) -> Vec<String> {
+    let steps = plan.steps.iter().zip(&found.steps).filter(|(step, _)| step.kind.by_plugin());
+    let reached =
+        steps.filter_map(|(step, told)| Some((step, told.typical_ms.filter(|ms| *ms > step.policy.timeout_ms)?)));
+    let say = |(step, ms): (&Step, u64)| {
+        format!("{} takes {}, and is stopped after {}", step.id, duration(ms), duration(step.policy.timeout_ms))
+    };
+    reached.map(say).collect()
 }
 
 /// The steps in a table; of many, those that stand for most of the time.
@@ -123,8 +137,8 @@ fn steps(plan: &Plan, found: &Forecast) -> String {
     for step in &listed {
         let usually = step.typical_ms.map_or_else(|| "?".to_owned(), duration);
         let name = step.step.as_str();
-        let (critical, share) = (percent(step.criticality), percent(step.share));
-        text.push_str(&format!("  {name:<width$}{usually:<12}{critical:<12}{share:<12}{}\n", known_from(&step.basis)));
+        let (critical, part) = (share(step.criticality), share(step.share));
+        text.push_str(&format!("  {name:<width$}{usually:<12}{critical:<12}{part:<12}{}\n", known_from(&step.basis)));
     }
     let more = plan.steps.len() - listed.len();
     if more > 0 {
