@@ -55,6 +55,11 @@ impl Outlook {
 
 /// A forecast as a sentence: `4m 10s (P50) to 6m (P95) of 15m RTO, which 99 % of runs meet; from 3 earlier runs`.
 pub fn sentence(found: &Forecast) -> String {
+    format!("{}; {}", claim(found), grounds_and_gaps(found))
+}
+
+/// What is claimed.
+fn claim(found: &Forecast) -> String {
     let least = if found.lower_bound { "at least " } else { "" };
     let mut text = match (found.p50, found.p95) {
         (Some(p50), Some(p95)) if duration(p50.ms) == duration(p95.ms) => format!("{least}{}", duration(p50.ms)),
@@ -72,17 +77,21 @@ pub fn sentence(found: &Forecast) -> String {
     if found.success.value < 0.999 && found.p50.is_some() {
         text.push_str(&format!("; {} succeed at all", share(found.success.value)));
     }
-    text.push_str(&format!("; {}", grounds(found)));
-    let unknown = found.steps.iter().filter(|step| step.basis == Basis::Unknown).count();
-    if unknown > 0 {
-        text.push_str(&format!("; nothing is known of {unknown} of {} steps", found.steps.len()));
-    }
     text
+}
+
+/// What the claim rests on, and what is missing.
+fn grounds_and_gaps(found: &Forecast) -> String {
+    let unknown = found.steps.iter().filter(|step| step.basis == Basis::Unknown).count();
+    match unknown {
+        0 => grounds(found),
+        _ => format!("{}; nothing is known of {unknown} of {} steps", grounds(found), found.steps.len()),
+    }
 }
 
 /// What is ahead of a run under way, as it stands below its steps.
 pub fn ahead(found: &Forecast) -> String {
-    let mut text = format!("  forecast   {}", sentence(found));
+    let mut text = format!("  forecast   {}", claim(found));
     let passed = duration(found.passed_ms);
     let over = found.objective.map_or_else(
         || format!("{passed} have passed"),
@@ -95,6 +104,7 @@ pub fn ahead(found: &Forecast) -> String {
     if let Some(step) = found.dominant() {
         text.push_str(&format!("; the longest part of what is ahead is {}", step.step));
     }
+    text.push_str(&format!("\n             {}", grounds_and_gaps(found)));
     if found.notes.iter().any(|note| matches!(note, Note::NeedsPerson { .. })) {
         text.push_str("\n             counted from now; it waits for a person");
     }

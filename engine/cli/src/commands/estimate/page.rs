@@ -68,6 +68,10 @@ pub(super) fn runbook(plan: &Plan, args: &EstimateArgs, found: &Found) -> String
     }
     text.push_str(&steps(plan, told));
     text.push_str(&notes(plan, told));
+    let used = |step: &StepForecast| matches!(step.basis, Basis::Rate | Basis::PerByte { .. });
+    if args.bytes.is_some() && !told.steps.iter().any(used) {
+        text.push_str("  - the amount of data changes nothing: no step tells what it moved; give --rate\n");
+    }
     text
 }
 

@@ -106,7 +106,7 @@ fn a_runbook_as_a_person_sees_it() {
             "--bytes 1TB --rate 20MB/s --detect 2m --decide 5m --takes go=1m",
             Exit::NotMet,
         ),
-        ("not-known.txt", &none, day, "", Exit::NotMet),
+        ("not-known.txt", &none, day, "--bytes 1TB", Exit::NotMet),
         ("no-rate-is-enough.txt", &none, day, "--bytes 1TB --rate 20MB/s --detect 20m --takes go=1m", Exit::NotMet),
         ("in-time.txt", &history(8), day, "--rto 20m", Exit::Success),
         ("scaled.txt", &history(8), day, "--rto 20m --bytes 5GB", Exit::NotMet),
