@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use lifeboat_core::Error;
 use lifeboat_core::graph::PlanGraph;
-use lifeboat_core::plan::{InDoubt, Plan, Retry, Step, StepKind};
+use lifeboat_core::plan::{Effect, InDoubt, Plan, Retry, Step, StepKind};
 use lifeboat_core::state::{Phase, RunState};
 
 use super::{Basis, Question};
@@ -169,7 +169,9 @@ fn node(step: &Step, known: Option<&StepHistory>, asked: &Question, bytes: Optio
         fails_for_good: 0.0,
         not_needed: 0.0,
         limit: limit(step),
-        goes_on_after_limit: step.kind.by_plugin() && step.policy.in_doubt != InDoubt::Ask,
+        // What does no harm has simply failed then; else it is in doubt, and its policy may ask a person.
+        goes_on_after_limit: step.kind.by_plugin()
+            && (step.effect <= Effect::Reversible || step.policy.in_doubt != InDoubt::Ask),
         retry: step.policy.retry.clone(),
         failures: 0,
         takes_room: step.kind.by_plugin(),

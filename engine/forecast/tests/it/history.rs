@@ -1,7 +1,7 @@
 //! What is learnt from the events of runs that the real engine made.
 
 use lifeboat_core::outcome::FailureKind;
-use lifeboat_core::plan::{Plan, Test};
+use lifeboat_core::plan::{Effect, Plan, Test};
 use lifeboat_forecast::plan::{Basis, Note};
 use lifeboat_forecast::{Bytes, History, Question, forecast};
 use lifeboat_runtime::Verb;
@@ -117,4 +117,47 @@ async fn locks_that_were_waited_for() {
     assert!(told.locks_share > 0.0 && !told.notes.contains(&Note::LocksAssumed));
     let told = forecast(&plan, &History::new(), &Question::default()).unwrap();
     assert!(told.notes.contains(&Note::LocksAssumed));
+}
+
+/// What nobody knows is not learnt as something else.
+#[tokio::test]
+async fn doubts_are_settled_before_anything_is_learnt() {
+    let plan =
+        |step: &str| PlanBuilder::new().step(step).effect(Effect::Compensatable).timeout(5_000).retry(1, 1_000).build();
+    let after = |acts: Vec<Act>| async move {
+        let rig = Rig::new();
+        rig.world.acts("a", acts);
+        let state = rig.run(plan("a")).await;
+        let history = learnt(&[rig.events(&state.run)]);
+        let known = history.of(&plan("a").steps[0]).unwrap();
+        let done: Vec<u64> = known.done.iter().map(|one| one.ms).collect();
+        let failed: Vec<(u64, bool)> = known.failed.iter().map(|one| (one.ms, one.for_good)).collect();
+        (done, failed)
+    };
+    // It hung without an effect: the probe says so, and the next attempt is done at once.
+    let hung = after(vec![Act::Hang { happened: false }]).await;
+    assert_eq!(hung, (vec![0], vec![(5_000, false)]));
+    // Its effect was there: it did not fail, and nobody knows when it was done.
+    let there = after(vec![Act::Hang { happened: true }]).await;
+    assert_eq!(there, (vec![], vec![]));
+    let for_good = after(vec![Act::Slow(2_000, Box::new(Act::Fail(FailureKind::Permanent)))]).await;
+    assert_eq!(for_good, (vec![], vec![(2_000, true)]));
+}
+
+/// An attempt that the engine's own stop cut off says nothing of the step.
+#[tokio::test]
+async fn interrupted_attempts_teach_nothing() {
+    let rig = Rig::new();
+    rig.world.acts("a", [Act::Slow(2_000, Box::new(Act::Fail(FailureKind::Temporary)))]);
+    let plan = PlanBuilder::new().step("a").retry(1, 1_000).build();
+    let state = rig.run(plan.clone()).await;
+    let mut events = rig.events(&state.run);
+    for event in &mut events {
+        if let lifeboat_core::event::EventKind::AttemptFinished { number: 1, interrupted, .. } = &mut event.kind {
+            *interrupted = true;
+        }
+    }
+    let history = learnt(&[events]);
+    let known = history.of(&plan.steps[0]).unwrap();
+    assert_eq!((known.done.len(), known.failed.len(), known.needed), (1, 0, 1));
 }

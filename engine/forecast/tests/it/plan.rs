@@ -7,7 +7,7 @@ use lifeboat_core::apply::{apply, create};
 use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::Digest;
 use lifeboat_core::outcome::{Failure, Outcome};
-use lifeboat_core::plan::{InDoubt, Plan, Test};
+use lifeboat_core::plan::{Effect, InDoubt, Plan, Test};
 use lifeboat_core::ports::Direction;
 use lifeboat_core::state::RunState;
 use lifeboat_core::{RunId, StepId};
@@ -213,7 +213,10 @@ fn a_terabyte_is_not_restored_in_a_quarter_of_an_hour() {
 /// An attempt that reaches its time-out is tried again, or a person is asked, as its policy says.
 #[test]
 fn time_outs() {
-    let plan = |policy| PlanBuilder::new().step("a").timeout(60_000).retry(1, 10_000).in_doubt(policy).build();
+    let with = |policy, effect| {
+        PlanBuilder::new().step("a").effect(effect).timeout(60_000).retry(1, 10_000).in_doubt(policy).build()
+    };
+    let plan = |policy| with(policy, Effect::Compensatable);
     let never = told(&plan(InDoubt::Probe), &[("a", "2m")]);
     assert_eq!((never.success.value, never.p50, never.steps[0].fails_run), (0.0, None, 1.0));
     // Half of the attempts are too long: of those that are tried again, half are, too.
@@ -223,6 +226,10 @@ fn time_outs() {
     let asks = estimates(plan(InDoubt::Ask), 60_000);
     let found = forecast(&asks, &History::new(), &Question { samples: 20_000, ..Question::default() }).unwrap();
     close(found.success.value, 0.5, 0.03);
+    // Nobody is asked about what does no harm: it has failed, and is tried again.
+    let harmless = estimates(with(InDoubt::Ask, Effect::Reversible), 60_000);
+    let found = forecast(&harmless, &History::new(), &Question { samples: 20_000, ..Question::default() }).unwrap();
+    close(found.success.value, 0.75, 0.02);
     let question = PlanBuilder::new().approve("go", 1, Some(300_000)).build();
     assert_eq!(told(&question, &[("go", "6m")]).success.value, 0.0);
     assert_eq!(told(&question, &[("go", "4m")]).success.value, 1.0);
