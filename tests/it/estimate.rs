@@ -34,6 +34,8 @@ fn models_have_names_and_exit_statuses() {
     bench.run(&[&recovery[..], &["--rto", "14h"]].concat()).expect(0).says("Yes: 13h 53m is within 14h");
     let found = bench.run(&["estimate", "availability", "--mtbf", "1000h", "--mttr", "2h", "--json"]).expect(0).json();
     assert_eq!(found["answer"]["availability"].as_f64().unwrap(), 1.0 / 1.002);
+    let keep = ["estimate", "storage", "--bytes", "1TB", "--changed", "2%", "--keep", "30x1d", "--after", "100d"];
+    bench.run(&keep).expect(0).says("1.58 TB");
     bench.run(&["estimate", "failure", "--parts", "100", "--each", "1%"]).expect(0).says("63.3 %");
     bench.run(&["estimate", "recovery", "--bytes", "1TB", "--rate", "20Mb/s"]).expect(2).says("read in two ways");
     bench.run(&["estimate", "recovery", "--bytes", "1TB", "--rate", "0MB/s"]).expect(2).says("LB0911");

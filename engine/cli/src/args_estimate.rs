@@ -158,7 +158,7 @@ pub enum Model {
     Scheme {
         /// How much data.
         #[arg(long, value_parser = Bytes::parse, value_name = "BYTES")]
-        data: Bytes,
+        bytes: Bytes,
         /// How much of it differs after a day, as 5%.
         #[arg(long, value_parser = Probability::parse, value_name = "SHARE")]
         changed: Probability,
@@ -191,7 +191,7 @@ pub enum Model {
     Storage {
         /// How much data there is at the first point.
         #[arg(long, value_parser = Bytes::parse, value_name = "BYTES")]
-        data: Bytes,
+        bytes: Bytes,
         /// How much is added, as 10GB/d.
         #[arg(long, value_parser = Rate::parse, default_value = "0GB/d", value_name = "RATE")]
         grows: Rate,

@@ -201,11 +201,11 @@ fn lost(schedule: &point::Schedule, rpo: Option<Seconds>) -> Result<Answer, Erro
 }
 
 fn schemes(model: &Model) -> Result<Answer, Error> {
-    let Model::Scheme { data, changed, gb, each, loss, down, rate, mtbf, shortest, longest } = model else {
+    let Model::Scheme { bytes, changed, gb, each, loss, down, rate, mtbf, shortest, longest } = model else {
         return Err(Error::new("LB0904", "a model was taken for another"));
     };
     let upkeep = scheme::Upkeep {
-        data: *data,
+        data: *bytes,
         changed_a_day: *changed,
         price_of_gb: *gb,
         each: *each,
@@ -238,10 +238,10 @@ fn schemes(model: &Model) -> Result<Answer, Error> {
 }
 
 fn room(model: &Model) -> Result<Answer, Error> {
-    let Model::Storage { data, grows, changed, stored, keep, after, capacity } = model else {
+    let Model::Storage { bytes, grows, changed, stored, keep, after, capacity } = model else {
         return Err(Error::new("LB0904", "a model was taken for another"));
     };
-    let growth = storage::Growth { data: *data, grows: *grows, changed_a_day: *changed, stored: *stored };
+    let growth = storage::Growth { data: *bytes, grows: *grows, changed_a_day: *changed, stored: *stored };
     let room = growth.room(*after, keep)?;
     let rows = vec![
         ("after", time(*after)),

@@ -139,8 +139,8 @@ fn models_as_a_person_sees_them() {
         "recovery --bytes 60GB --rate 100MB/s --restore-rate 200MB/s --detect 2m --decide 5m --validate 1m --rto 1h",
         "rpo --every 24h --takes 2h --lag 1h --rpo 12h",
         "frequency --backup 40 --loss 36/h --mtbf 1000d",
-        "scheme --data 1TB --changed 5% --gb 0.01 --each 0.5 --loss 100/h --down 1000/h --rate 200MB/s --mtbf 200d",
-        "storage --data 1TB --grows 1GB/d --changed 2% --stored 60% --keep 7x1d --keep 4x1w --capacity 1TB",
+        "scheme --bytes 1TB --changed 5% --gb 0.01 --each 0.5 --loss 100/h --down 1000/h --rate 200MB/s --mtbf 200d",
+        "storage --bytes 1TB --grows 1GB/d --changed 2% --stored 60% --keep 7x1d --keep 4x1w --capacity 1TB",
         "cost --downtime 4h --down 5000/h --lost 30m --loss 800/h --people 3 --time 2h --person 90/h --mtbf 730d",
         "drills --times 12 --people 2 --time 1h --person 90/h --moved 500GB --gb 0.09",
         "worth --before 50k --after 8k --invested 60k --running 12k --interest 5%",
@@ -163,7 +163,7 @@ fn what_means_nothing_is_refused_where_it_is_given() {
     assert!(refused("availability --mtbf 1000 --mttr 2h").contains("LB0910"));
     assert!(refused("failure --parts 3 --each 120%").contains("probabilities are from 0 to 1"));
     assert!(refused("recover.kdl --rate 20MB/s").contains("--bytes"));
-    assert!(refused("storage --data 1TB --keep 7").contains("7x1d"));
+    assert!(refused("storage --bytes 1TB --keep 7").contains("7x1d"));
     let answer = |line: &str| -> Result<(), Error> { models::work_out(args(line).model.as_ref().unwrap()).map(|_| ()) };
     assert_eq!(&*answer("recovery --bytes 1TB --rate 0MB/s").unwrap_err().code.0, "LB0911");
     assert_eq!(&*answer("availability --mtbf 1h --mttr 1h --parts 2 --needed 3").unwrap_err().code.0, "LB0911");
