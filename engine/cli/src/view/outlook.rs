@@ -69,9 +69,13 @@ fn claim(found: &Forecast) -> String {
     if let Some(objective) = &found.objective
         && found.p50.is_some()
     {
-        let most = if found.lower_bound { "at most " } else { "" };
-        let met = share(objective.meets.value);
-        text.push_str(&format!(" of {} RTO, which {most}{met} of runs meet", duration(objective.rto_ms)));
+        text.push_str(&format!(" of {} RTO", duration(objective.rto_ms)));
+        match (found.lower_bound, share(objective.meets.value)) {
+            // At most all of them: that says nothing.
+            (true, _) if objective.meets.value >= 1.0 => {}
+            (true, met) => text.push_str(&format!(", which at most {met} of runs meet")),
+            (false, met) => text.push_str(&format!(", which {met} of runs meet")),
+        }
     }
     // Less than one in a thousand is not worth a word.
     if found.success.value < 0.999 && found.p50.is_some() {

@@ -90,6 +90,9 @@ fn verdict(found: &Found) -> String {
             });
             format!("No: {most}{meets} of runs meet the RTO of {rto}; {asked} are asked for.{why}")
         }
+        None if objective.meets.value >= 1.0 => {
+            format!("Not known: what is known fits into the RTO of {rto}, and of some steps nothing is known.")
+        }
         None => {
             format!("Not known: at most {meets} of runs meet the RTO of {rto}, and of some steps nothing is known.")
         }
