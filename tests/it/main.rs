@@ -9,6 +9,7 @@ mod crash;
 mod damage;
 mod foresight;
 mod gcs;
+mod estimate;
 mod mistakes;
 mod people;
 mod recovery;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::args_estimate::EstimateArgs;
 use crate::args_vault::VaultCommand;
 
 /// Lifeboat runs disaster-recovery runbooks: durable, rehearsed, measured.
@@ -163,6 +164,8 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
         format: PlanFormat,
     },
+    /// Tell whether a runbook will meet its objective, from earlier runs and what is given; or work out a model.
+    Estimate(Box<EstimateArgs>),
     /// Carry a runbook out.
     Run {
         #[command(flatten)]

@@ -9,6 +9,8 @@ pub enum Exit {
     Success,
     /// The run failed or was cancelled: 1.
     RunFailed,
+    /// An objective is not met, or nobody can tell: 1.
+    NotMet,
     /// The runbook was refused, and the diagnostics are printed: 2.
     Refused,
     /// The run waits for a person: 3.
@@ -20,7 +22,7 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Exit::Success => 0,
-            Exit::RunFailed => 1,
+            Exit::RunFailed | Exit::NotMet => 1,
             Exit::Refused => 2,
             Exit::Waits => 3,
         }

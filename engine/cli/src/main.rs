@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 mod args;
+mod args_estimate;
 mod args_vault;
 mod clock;
 mod commands;
@@ -11,6 +12,7 @@ mod exit;
 mod files;
 mod live;
 mod memory;
+mod past;
 mod screen;
 mod view;
 mod world;

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod doctor;
+pub mod estimate;
 pub mod evidence;
 pub mod explain;
 pub mod fmt;
@@ -39,6 +40,7 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Fmt { paths, check } => fmt::fmt(world, &paths, check),
         Command::Explain { code } => explain::explain(&code),
         Command::Plan { runbook, format } => plan::plan(world, &runbook, format),
+        Command::Estimate(args) => estimate::estimate(world, &args),
         Command::Run { runbook, yes, said: speaker } => {
             let said = said(speaker.by.as_deref(), &speaker.reason)?;
             block(run::run(world, &runbook, yes, said))

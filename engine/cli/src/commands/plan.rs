@@ -13,8 +13,9 @@ use crate::args::{PlanFormat, RunbookArgs};
 use crate::commands::check::print;
 use crate::exit::Exit;
 use crate::files;
+use crate::past;
 use crate::screen::put;
-use crate::view::{self, plural};
+use crate::view::{self, Outlook, plural};
 use crate::world::World;
 
 /// Prints the plan.
@@ -26,12 +27,13 @@ pub fn plan(world: &World, args: &RunbookArgs, format: PlanFormat) -> Result<Exi
     let Some(compiled) = compile(world, args, &host.catalog(), &operator)? else { return Ok(Exit::Refused) };
     let (plan, graph) = (&compiled.plan, &compiled.graph);
     let format = if world.screen.json { PlanFormat::Json } else { format };
+    let outlook = Outlook::of(plan, &past::of(world, &plan.runbook));
     let text = match format {
-        PlanFormat::Text => view::plan_text::render(plan, graph, world.screen.colour_out),
-        PlanFormat::Json => view::plan_json::render(plan, graph),
-        PlanFormat::Mermaid => view::plan_mermaid::render(plan, graph),
-        PlanFormat::Dot => view::plan_dot::render(plan, graph),
-        PlanFormat::Svg => view::plan_svg::render(plan, graph),
+        PlanFormat::Text => view::plan_text::render(plan, graph, &outlook, world.screen.colour_out),
+        PlanFormat::Json => view::plan_json::render(plan, graph, &outlook),
+        PlanFormat::Mermaid => view::plan_mermaid::render(plan, graph, &outlook),
+        PlanFormat::Dot => view::plan_dot::render(plan, graph, &outlook),
+        PlanFormat::Svg => view::plan_svg::render(plan, graph, &outlook),
     };
     put(text.trim_end());
     Ok(Exit::Success)

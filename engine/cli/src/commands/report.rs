@@ -4,6 +4,7 @@ use lifeboat_core::Error;
 use lifeboat_core::ids::{Digest, RunId};
 use lifeboat_core::plan::{Mode, Objectives};
 use lifeboat_core::state::{Phase, RunState, RunStatus};
+use lifeboat_forecast::Forecast;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -32,6 +33,9 @@ pub struct Report {
     objectives: Objectives,
     /// `None` without an objective, or while the run goes on.
     within_rto: Option<bool>,
+    /// What is ahead, of a run that goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forecast: Option<Forecast>,
     steps: Vec<StepReport>,
 }
 
@@ -81,8 +85,14 @@ impl Report {
             waited_ms: waited(state),
             objectives: state.plan.objectives,
             within_rto: state.plan.objectives.rto_ms.filter(|_| ended).map(|rto| rta_ms <= rto),
+            forecast: None,
             steps: steps.collect(),
         }
+    }
+
+    /// The same with what is ahead.
+    pub fn with(self, forecast: Option<Forecast>) -> Self {
+        Self { forecast, ..self }
     }
 
     /// The exit status that it stands for.

@@ -13,6 +13,7 @@ use crate::args::RunbookArgs;
 use crate::commands::{plan, report, show};
 use crate::exit::Exit;
 use crate::live::Live;
+use crate::past;
 use crate::screen::{Ink, note, put, put_json};
 use crate::view;
 use crate::world::World;
@@ -44,7 +45,8 @@ fn agreed(world: &World, plan: &Plan, graph: &lifeboat_core::graph::PlanGraph) -
         return Err(Error::new("LB0902", "nobody is there to be asked")
             .hint("look at it with 'lifeboat plan', then give --yes to start it"));
     }
-    note(view::plan_text::render(plan, graph, world.screen.colour_err).trim_end());
+    let outlook = view::Outlook::of(plan, &past::of(world, &plan.runbook));
+    note(view::plan_text::render(plan, graph, &outlook, world.screen.colour_err).trim_end());
     let mut err = std::io::stderr().lock();
     // A terminal that takes no text also gives no answer, and no answer is no.
     let _ = write!(err, "\nRun this plan in mode {}? [y/N] ", plan.mode.as_str()).and_then(|()| err.flush());

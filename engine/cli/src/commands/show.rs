@@ -3,14 +3,18 @@
 use lifeboat_core::Error;
 use lifeboat_core::event::Event;
 use lifeboat_core::plan::Step;
+use lifeboat_core::ports::Clock;
 use lifeboat_core::state::{ByHand, Phase, RunState, StepState};
+use lifeboat_forecast::{Forecast, Question, reforecast};
 
-use crate::clock::utc;
+use crate::clock::{SystemClock, utc};
 use crate::commands::needs::needs;
 use crate::commands::{report, runs};
 use crate::exit::Exit;
+use crate::past;
 use crate::screen::{Ink, put, put_json};
 use crate::view::duration::duration;
+use crate::view::outlook;
 use crate::world::World;
 
 /// The state of a run, from the journal alone.
@@ -32,12 +36,27 @@ pub fn load(world: &World, run: &str) -> Result<(RunState, Vec<Event>), Error> {
 /// As [`load`].
 pub fn show(world: &World, run: &str) -> Result<Exit, Error> {
     let (state, _) = load(world, run)?;
+    let forecast = ahead(world, &state);
     if world.screen.json {
-        put_json(&report::Report::of(&state))?;
+        put_json(&report::Report::of(&state).with(forecast))?;
     } else {
-        put(&text(world, &state));
+        let ahead = forecast.as_ref().map_or_else(String::new, |found| format!("\n\n{}", outlook::ahead(found)));
+        put(&format!("{}{ahead}", text(world, &state)));
     }
     Ok(Exit::Success)
+}
+
+/// What is ahead of a run that goes on, from what earlier runs of its runbook took. `None` where nothing is ahead, and where
+/// nothing is known.
+fn ahead(world: &World, state: &RunState) -> Option<Forecast> {
+    if state.status().is_final() {
+        return None;
+    }
+    let journal = runs::journal(world).ok()?;
+    let history = past::in_journal(&journal, &state.plan.runbook, Some(&state.run));
+    let (samples, threads) = (outlook::samples(state.plan.steps.len()), outlook::threads());
+    let asked = Question { samples, threads, ..Question::default() };
+    reforecast(state, SystemClock.now_ms(), &history, &asked).ok().filter(|found| found.p50.is_some())
 }
 
 /// Prints the events of a run, exactly as they are stored.

@@ -11,10 +11,14 @@ use std::collections::{HashMap, HashSet};
 
 use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::ids::StepId;
-use lifeboat_core::plan::{Plan, Step};
+use lifeboat_core::plan::Plan;
 use serde::Serialize;
 
+pub use outlook::Outlook;
+
+pub mod amount;
 pub mod duration;
+pub mod outlook;
 pub mod plan_dot;
 pub mod plan_json;
 pub mod plan_mermaid;
@@ -22,7 +26,7 @@ pub mod plan_svg;
 pub mod plan_text;
 
 /// How long a run of the plan is expected to take, as far as its steps say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Forecast {
     /// The time along the critical path, in milliseconds. A step without an estimate counts as nothing.
     pub expected_ms: u64,
@@ -34,28 +38,31 @@ pub struct Forecast {
     pub steps: usize,
     /// How many of them have no estimate, so that `expected_ms` is a lower bound if this is not 0.
     pub without_estimate: usize,
-}
-
-/// What a step is expected to take, in milliseconds: its estimate, or how long it waits.
-pub fn estimate(step: &Step) -> Option<u64> {
-    step.estimate_ms.or(step.wait_ms)
+    /// What a simulation over earlier runs and estimates says.
+    pub simulated: Option<lifeboat_forecast::Forecast>,
 }
 
 /// The forecast for a plan; `None` where not one step has an estimate.
-pub fn forecast(plan: &Plan, graph: &PlanGraph) -> Option<Forecast> {
-    let without_estimate = plan.steps.iter().filter(|step| estimate(step).is_none()).count();
+pub fn forecast(plan: &Plan, graph: &PlanGraph, outlook: &Outlook) -> Option<Forecast> {
+    let without_estimate = plan.steps.iter().filter(|step| outlook.estimate(step).is_none()).count();
     if without_estimate == plan.steps.len() {
         return None;
     }
-    let (_, expected_ms) = graph.critical_path(plan, |step| estimate(step).unwrap_or(0));
+    let (_, expected_ms) = graph.critical_path(plan, |step| outlook.estimate(step).unwrap_or(0));
     let rto_ms = plan.objectives.rto_ms;
     let within_rto = rto_ms.map(|rto| expected_ms <= rto);
-    Some(Forecast { expected_ms, rto_ms, within_rto, steps: plan.steps.len(), without_estimate })
+    let simulated = outlook.simulated.clone();
+    Some(Forecast { expected_ms, rto_ms, within_rto, steps: plan.steps.len(), without_estimate, simulated })
 }
 
 impl Forecast {
-    /// The forecast as a sentence: `4m 10s of 15m RTO; 2 of 7 steps have no estimate`.
+    /// The forecast as a sentence: what the simulation says, where there is one.
     pub fn sentence(&self) -> String {
+        self.simulated.as_ref().map_or_else(|| self.brief(), outlook::sentence)
+    }
+
+    /// The time along the critical path in a few words: `4m 10s of 15m RTO; 2 of 7 steps have no estimate`.
+    pub fn brief(&self) -> String {
         let mut text = duration::duration(self.expected_ms);
         if let Some(rto) = self.rto_ms {
             let rto_text = duration::duration(rto);
@@ -87,12 +94,12 @@ struct Critical {
 }
 
 impl Critical {
-    fn of(plan: &Plan, graph: &PlanGraph) -> Self {
-        let (path, _) = graph.critical_path(plan, |step| estimate(step).unwrap_or(0));
+    fn of(plan: &Plan, graph: &PlanGraph, outlook: &Outlook) -> Self {
+        let (path, _) = graph.critical_path(plan, |step| outlook.estimate(step).unwrap_or(0));
         let edges = path.iter().cloned().zip(path.iter().skip(1).cloned()).collect();
         Self { steps: path.into_iter().collect(), edges }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

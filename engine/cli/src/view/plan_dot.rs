@@ -6,9 +6,9 @@ use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::plan::{Effect, Plan};
 
 /// A directed graph: one rank a wave, border style by effect, thick lines along the critical path.
-pub fn render(plan: &Plan, graph: &PlanGraph) -> String {
+pub fn render(plan: &Plan, graph: &PlanGraph, outlook: &super::Outlook) -> String {
     let names = super::node_names(plan);
-    let critical = super::Critical::of(plan, graph);
+    let critical = super::Critical::of(plan, graph, outlook);
     let title = escape(&format!("{} ({})", plan.runbook, plan.mode.as_str()));
     let mut out = format!("digraph plan {{\n    label=\"{title}\"; labelloc=t; rankdir=TB; fontname=\"sans-serif\";\n");
     out.push_str("    node [shape=box, fontname=\"sans-serif\"]; edge [arrowsize=0.7];\n");

@@ -24,15 +24,15 @@ struct CriticalPath {
 }
 
 /// The plan, its fingerprint and what follows from its shape: one JSON object, indented, with a line end.
-pub fn render(plan: &Plan, graph: &PlanGraph) -> String {
-    let (steps, expected_ms) = graph.critical_path(plan, |step| super::estimate(step).unwrap_or(0));
+pub fn render(plan: &Plan, graph: &PlanGraph, outlook: &super::Outlook) -> String {
+    let (steps, expected_ms) = graph.critical_path(plan, |step| outlook.estimate(step).unwrap_or(0));
     let view = View {
         fingerprint: plan.fingerprint(),
         plan,
         waves: graph.waves(),
         critical_path: CriticalPath { steps, expected_ms },
         point_of_no_return: graph.point_of_no_return(plan),
-        forecast: super::forecast(plan, graph),
+        forecast: super::forecast(plan, graph, outlook),
     };
     // Plans hold JSON values, strings and numbers only: that always serialises.
     serde_json::to_string_pretty(&view).unwrap_or_default() + "\n"

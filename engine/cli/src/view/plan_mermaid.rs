@@ -7,9 +7,9 @@ use lifeboat_core::plan::{Effect, Plan, StepKind};
 
 /// A flow chart, top down. Irreversible steps are hexagons, questions to people are rounded; steps on the critical path
 /// have thick borders, and the effect is written in each box.
-pub fn render(plan: &Plan, graph: &PlanGraph) -> String {
+pub fn render(plan: &Plan, graph: &PlanGraph, outlook: &super::Outlook) -> String {
     let names = super::node_names(plan);
-    let critical = super::Critical::of(plan, graph);
+    let critical = super::Critical::of(plan, graph, outlook);
     // The front matter is YAML, and a JSON string is one of its forms.
     let title = serde_json::Value::String(format!("{} ({})", plan.runbook, plan.mode.as_str()));
     let mut out = format!("---\ntitle: {title}\n---\nflowchart TD\n");

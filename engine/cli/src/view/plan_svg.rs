@@ -41,7 +41,7 @@ stroke-width:1.5;stroke-linecap:round;stroke-linejoin:round}.edge{fill:none;stro
 type Places = Vec<(f64, f64)>;
 
 /// The picture as an SVG document.
-pub fn render(plan: &Plan, graph: &PlanGraph) -> String {
+pub fn render(plan: &Plan, graph: &PlanGraph, outlook: &super::Outlook) -> String {
     let index: HashMap<&StepId, usize> = plan.steps.iter().enumerate().map(|(at, step)| (&step.id, at)).collect();
     let edges: Vec<(usize, usize)> =
         graph.edges().iter().filter_map(|(before, after)| Some((*index.get(before)?, *index.get(after)?))).collect();
@@ -52,11 +52,11 @@ pub fn render(plan: &Plan, graph: &PlanGraph) -> String {
     let shift = (width - right) / 2.0;
     let places: Places = places.into_iter().map(|(x, y)| (x + shift, y + HEAD + MARGIN / 2.0)).collect();
 
-    let (path, total) = graph.critical_path(plan, |step| super::estimate(step).unwrap_or(0));
+    let (path, total) = graph.critical_path(plan, |step| outlook.estimate(step).unwrap_or(0));
     let path: Vec<usize> = path.iter().filter_map(|id| index.get(id).copied()).collect();
     let (on_path, path_edges): (HashSet<usize>, HashSet<(usize, usize)>) =
         (path.iter().copied().collect(), path.iter().copied().zip(path.iter().copied().skip(1)).collect());
-    let mut out = head(plan, graph, width, height, total);
+    let mut out = head(plan, graph, outlook, (width, height), total);
     for (from, to) in &edges {
         let critical = path_edges.contains(&(*from, *to));
         if let (Some(from), Some(to)) = (places.get(*from), places.get(*to)) {
@@ -65,7 +65,8 @@ pub fn render(plan: &Plan, graph: &PlanGraph) -> String {
     }
     let no_return = graph.point_of_no_return(plan);
     for (at, (step, place)) in plan.steps.iter().zip(&places).enumerate() {
-        draw_step(&mut out, step, *place, on_path.contains(&at), no_return.as_ref() == Some(&step.id));
+        let step_time = (step, outlook.estimate(step));
+        draw_step(&mut out, step_time, *place, on_path.contains(&at), no_return.as_ref() == Some(&step.id));
     }
     legend(&mut out, height);
     out.push_str("</svg>\n");
@@ -127,11 +128,11 @@ fn by_waves(plan: &Plan, graph: &PlanGraph, index: &HashMap<&StepId, usize>) -> 
     places
 }
 
-fn head(plan: &Plan, graph: &PlanGraph, width: f64, height: f64, total: u64) -> String {
+fn head(plan: &Plan, graph: &PlanGraph, outlook: &super::Outlook, (width, height): (f64, f64), total: u64) -> String {
     let name = escape(&format!("{} ({})", plan.runbook, plan.mode.as_str()));
-    let forecast = super::forecast(plan, graph).map_or_else(|| "no estimates".to_owned(), |f| f.sentence());
+    let forecast = super::forecast(plan, graph, outlook).map_or_else(|| "no estimates".to_owned(), |f| f.brief());
     let (steps, waves) = (plan.steps.len(), graph.waves().len());
-    let chain = graph.critical_path(plan, |step| super::estimate(step).unwrap_or(0)).0;
+    let chain = graph.critical_path(plan, |step| outlook.estimate(step).unwrap_or(0)).0;
     let chain = escape(&chain.iter().map(StepId::as_str).collect::<Vec<_>>().join(", "));
     let edge = graph.point_of_no_return(plan).map_or_else(|| "none".to_owned(), |id| escape(id.as_str()));
     let mut out = format!(
@@ -176,10 +177,16 @@ fn edge(out: &mut String, from: (f64, f64), to: (f64, f64), critical: bool) {
     );
 }
 
-fn draw_step(out: &mut String, step: &Step, (x, y): (f64, f64), critical: bool, no_return: bool) {
+fn draw_step(
+    out: &mut String,
+    (step, time): (&Step, Option<u64>),
+    (x, y): (f64, f64),
+    critical: bool,
+    no_return: bool,
+) {
     let (left, top) = (x - BOX.0 / 2.0, y - BOX.1 / 2.0);
     let (name, kind, effect) = (escape(step.id.as_str()), step.kind.as_str(), step.effect.as_str());
-    let time = super::estimate(step).map_or_else(|| "no estimate".to_owned(), duration);
+    let time = time.map_or_else(|| "no estimate".to_owned(), duration);
     let class = if critical { " class=\"critical\"" } else { "" };
     let path = if critical { ", on the critical path" } else { "" };
     let _ = writeln!(out, "<g{class} transform=\"translate({left:.1} {top:.1})\">");

@@ -23,13 +23,14 @@ enum Style {
 struct Page<'a> {
     plan: &'a Plan,
     graph: &'a PlanGraph,
+    outlook: &'a super::Outlook,
     colour: bool,
     out: String,
 }
 
 /// The plan as text, with terminal colours if `colour` says so.
-pub fn render(plan: &Plan, graph: &PlanGraph, colour: bool) -> String {
-    let mut page = Page { plan, graph, colour, out: String::new() };
+pub fn render(plan: &Plan, graph: &PlanGraph, outlook: &super::Outlook, colour: bool) -> String {
+    let mut page = Page { plan, graph, outlook, colour, out: String::new() };
     page.head();
     page.waves();
     page.foot();
@@ -79,7 +80,7 @@ impl Page<'_> {
         let goals: Vec<String> =
             goals.iter().filter_map(|(name, ms)| ms.map(|ms| format!("{name} {}", duration(ms)))).collect();
         self.fact("objectives", &list(&goals, " · "));
-        let forecast = super::forecast(plan, self.graph);
+        let forecast = super::forecast(plan, self.graph, self.outlook);
         self.fact("forecast", &forecast.map_or_else(|| "none: no step has an estimate".to_owned(), |f| f.sentence()));
         for (name, value) in &plan.inputs {
             self.fact("input", &format!("{name} = {value}"));
@@ -87,7 +88,7 @@ impl Page<'_> {
     }
 
     fn waves(&mut self) {
-        let critical = super::Critical::of(self.plan, self.graph).steps;
+        let critical = super::Critical::of(self.plan, self.graph, self.outlook).steps;
         let edge = self.graph.point_of_no_return(self.plan);
         let longest = self.plan.steps.iter().map(|step| step.id.as_str().chars().count()).max().unwrap_or(0);
         let column = longest.clamp(8, 28) + 2;
@@ -118,7 +119,7 @@ impl Page<'_> {
             Effect::Irreversible => self.paint(Style::Red, &effect),
         };
         let estimate =
-            super::estimate(step).map_or_else(|| "no estimate".to_owned(), |ms| format!("~ {}", duration(ms)));
+            self.outlook.estimate(step).map_or_else(|| "no estimate".to_owned(), |ms| format!("~ {}", duration(ms)));
         self.line(&format!("{mark} {name}{pad}{:<9}  {effect}  {estimate}", step.kind.as_str()));
         for detail in self.details(step) {
             for part in wrap(&detail, WIDTH.saturating_sub(column + 2)) {
@@ -173,13 +174,13 @@ impl Page<'_> {
 
     fn foot(&mut self) {
         self.line("");
-        let (path, total) = self.graph.critical_path(self.plan, |step| super::estimate(step).unwrap_or(0));
+        let (path, total) = self.graph.critical_path(self.plan, |step| self.outlook.estimate(step).unwrap_or(0));
         let part = |id: &lifeboat_core::StepId| {
-            let estimate = self.plan.step(id).and_then(super::estimate).map(duration);
+            let estimate = self.plan.step(id).and_then(|step| self.outlook.estimate(step)).map(duration);
             estimate.map_or_else(|| format!("{id} (?)"), |time| format!("{id} ({time})"))
         };
         let chain = path.iter().map(part).collect::<Vec<_>>().join(" → ");
-        let known = path.iter().any(|id| self.plan.step(id).and_then(super::estimate).is_some());
+        let known = path.iter().any(|id| self.plan.step(id).and_then(|step| self.outlook.estimate(step)).is_some());
         let critical = match (path.is_empty(), known) {
             (true, _) => "none: there are no steps".to_owned(),
             (_, true) => format!("{} along *: {chain}", duration(total)),

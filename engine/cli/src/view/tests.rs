@@ -2,9 +2,17 @@
 
 use std::path::Path;
 
+use lifeboat_core::apply::{apply, create};
+use lifeboat_core::event::{Event, EventKind, Said};
 use lifeboat_core::graph::PlanGraph;
+use lifeboat_core::ids::{Digest, RunId};
+use lifeboat_core::outcome::Outcome;
 use lifeboat_core::plan::Plan;
+use lifeboat_core::ports::Direction;
+use lifeboat_forecast::{History, Question, reforecast};
 use serde_json::{Value, json};
+
+use super::Outlook;
 
 /// A step as JSON, with what all steps have.
 fn step(id: &str, kind: &str, effect: &str, after: &[&str], more: Value) -> Value {
@@ -90,7 +98,7 @@ fn target(name: &str, site: Option<&str>) -> Value {
 }
 
 /// The recovery that the design sketches.
-fn recovery() -> Plan {
+pub(crate) fn recovery() -> Plan {
     serde_json::from_value(json!({
         "format": 1, "runbook": "orders-region-loss", "owner": "sre-orders", "mode": "failover",
         "description": "Recover the orders service in the DR site when the primary is lost",
@@ -123,6 +131,11 @@ fn empty() -> Plan {
     Plan { steps: Vec::new(), ..odd() }
 }
 
+/// What is known of a plan without any earlier run.
+fn outlook(plan: &Plan) -> Outlook {
+    Outlook::of(plan, &History::new())
+}
+
 fn golden(name: &str, actual: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/view/golden").join(name);
     if std::env::var_os("LIFEBOAT_BLESS").is_some() {
@@ -136,11 +149,12 @@ fn golden(name: &str, actual: &str) {
 fn golden_files() {
     for (name, plan) in [("recovery", recovery()), ("odd", odd())] {
         let graph = PlanGraph::new(&plan).unwrap();
-        golden(&format!("{name}.txt"), &super::plan_text::render(&plan, &graph, false));
-        golden(&format!("{name}.json"), &super::plan_json::render(&plan, &graph));
-        golden(&format!("{name}.mmd"), &super::plan_mermaid::render(&plan, &graph));
-        golden(&format!("{name}.dot"), &super::plan_dot::render(&plan, &graph));
-        golden(&format!("{name}.svg"), &super::plan_svg::render(&plan, &graph));
+        let outlook = outlook(&plan);
+        golden(&format!("{name}.txt"), &super::plan_text::render(&plan, &graph, &outlook, false));
+        golden(&format!("{name}.json"), &super::plan_json::render(&plan, &graph, &outlook));
+        golden(&format!("{name}.mmd"), &super::plan_mermaid::render(&plan, &graph, &outlook));
+        golden(&format!("{name}.dot"), &super::plan_dot::render(&plan, &graph, &outlook));
+        golden(&format!("{name}.svg"), &super::plan_svg::render(&plan, &graph, &outlook));
     }
 }
 
@@ -149,19 +163,19 @@ fn colour_adds_nothing_but_colour() {
     let plan = recovery();
     let graph = PlanGraph::new(&plan).unwrap();
     let mut plain = String::new();
-    let coloured = super::plan_text::render(&plan, &graph, true);
+    let coloured = super::plan_text::render(&plan, &graph, &outlook(&plan), true);
     assert!(coloured.contains("\x1b[1;31m"));
     for (at, part) in coloured.split('\x1b').enumerate() {
         plain.push_str(if at == 0 { part } else { part.split_once('m').unwrap().1 });
     }
     let strip = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
-    assert_eq!(strip(&plain), strip(&super::plan_text::render(&plan, &graph, false)));
+    assert_eq!(strip(&plain), strip(&super::plan_text::render(&plan, &graph, &outlook(&plan), false)));
 }
 
 #[test]
 fn text_stays_within_a_hundred_columns() {
     for plan in [recovery(), odd(), empty()] {
-        let text = super::plan_text::render(&plan, &PlanGraph::new(&plan).unwrap(), false);
+        let text = super::plan_text::render(&plan, &PlanGraph::new(&plan).unwrap(), &outlook(&plan), false);
         assert!(text.lines().all(|line| line.chars().count() <= 100 && line == line.trim_end()), "{text}");
     }
 }
@@ -170,7 +184,7 @@ fn text_stays_within_a_hundred_columns() {
 fn json_reads_back_as_the_same_plan() {
     let plan = recovery();
     let graph = PlanGraph::new(&plan).unwrap();
-    let value: Value = serde_json::from_str(&super::plan_json::render(&plan, &graph)).unwrap();
+    let value: Value = serde_json::from_str(&super::plan_json::render(&plan, &graph, &outlook(&plan))).unwrap();
     let back: Plan = serde_json::from_value(value["plan"].clone()).unwrap();
     assert_eq!(back, plan);
     assert_eq!(value["fingerprint"], json!(plan.fingerprint()));
@@ -179,15 +193,21 @@ fn json_reads_back_as_the_same_plan() {
         json!({"steps": ["take", "prove", "rebuild", "smoke", "go", "cutover"], "expected_ms": 250_400})
     );
     assert_eq!(value["point_of_no_return"], json!("cutover"));
+    let mut forecast = value["forecast"].clone();
+    let simulated = forecast.as_object_mut().unwrap().remove("simulated").unwrap();
+    // The sum of the medians of a chain is less than the median of the sum, and what is not known adds nothing.
+    assert!(simulated["p50"]["ms"].as_u64().unwrap() > 250_400 && simulated["lower_bound"] == json!(true));
     assert_eq!(
-        value["forecast"],
+        forecast,
         json!({"expected_ms": 250_400, "rto_ms": 900_000, "within_rto": true, "steps": 7, "without_estimate": 2})
     );
 }
 
 #[test]
 fn forecasts_say_what_they_do_not_know() {
-    let say = |plan: &Plan| super::forecast(plan, &PlanGraph::new(plan).unwrap()).map(|found| found.sentence());
+    let say = |plan: &Plan| {
+        super::forecast(plan, &PlanGraph::new(plan).unwrap(), &Outlook::default()).map(|found| found.brief())
+    };
     let mut plan = recovery();
     assert_eq!(say(&plan).unwrap(), "4m 10s of 15m RTO; 2 of 7 steps have no estimate");
     plan.objectives.rto_ms = Some(60_000);
@@ -200,7 +220,7 @@ fn forecasts_say_what_they_do_not_know() {
 #[test]
 fn a_path_without_estimates_has_no_time() {
     let critical = |plan: &Plan| {
-        let text = super::plan_text::render(plan, &PlanGraph::new(plan).unwrap(), false);
+        let text = super::plan_text::render(plan, &PlanGraph::new(plan).unwrap(), &outlook(plan), false);
         let from = &text[text.find("critical path").unwrap()..];
         from[..from.find("no return").unwrap()].split_whitespace().collect::<Vec<_>>().join(" ")
     };
@@ -231,8 +251,59 @@ fn big_and_empty_plans_are_drawn() {
     let big = Plan { steps: serde_json::from_value(json!(steps)).unwrap(), ..odd() };
     for plan in [big, empty()] {
         let graph = PlanGraph::new(&plan).unwrap();
-        let picture = super::plan_svg::render(&plan, &graph);
+        let picture = super::plan_svg::render(&plan, &graph, &outlook(&plan));
         assert_eq!(picture.matches("<g ").count(), plan.steps.len());
-        assert_eq!(super::plan_dot::render(&plan, &graph).matches(" -> ").count(), graph.edges().len());
+        assert_eq!(
+            super::plan_dot::render(&plan, &graph, &outlook(&plan)).matches(" -> ").count(),
+            graph.edges().len()
+        );
+    }
+}
+
+/// What a person reads of a forecast: what is measured, what is not, and what it is worth.
+#[test]
+fn a_simulated_forecast_as_a_sentence() {
+    let say = |plan: &Plan| super::outlook::sentence(outlook(plan).simulated.as_ref().unwrap());
+    let mut plan = recovery();
+    assert!(
+        say(&plan).starts_with("at least 4m 2") && say(&plan).contains("of 15m RTO, which at most 99.9 % of runs meet")
+    );
+    assert!(say(&plan).ends_with("; from estimates alone; nothing is known of 2 of 7 steps"), "{}", say(&plan));
+    plan.objectives.rto_ms = Some(60_000);
+    assert!(say(&plan).contains("of 1m RTO, which at most 0 % of runs meet"));
+    plan.steps.iter_mut().for_each(|step| step.policy.timeout_ms = 10);
+    assert!(say(&plan).starts_with("no run succeeds without help; from estimates alone"), "{}", say(&plan));
+    plan.steps.iter_mut().for_each(|step| step.estimate_ms = None);
+    assert!(outlook(&plan).simulated.is_none());
+    assert!(super::outlook::samples(10_000) >= 500 && super::outlook::samples(10) == 10_000);
+}
+
+/// What `show` says of a run under way: here two minutes in, with the first step done and a person asked about nothing yet.
+#[test]
+fn a_run_under_way_is_forecast_below_its_steps() {
+    let plan = recovery();
+    let mut state = create(&Event::new(0, created(&plan))).unwrap();
+    let (step, direction, number) = (plan.steps[0].id.clone(), Direction::Forward, 1);
+    let (key, outcome) = (Digest::of(b"key"), Outcome::Done { outputs: json!({}) });
+    let begun = EventKind::AttemptStarted { step: step.clone(), direction, number, key, token: 1 };
+    let done = EventKind::AttemptFinished { step, direction, number, outcome, retry_at: None, interrupted: false };
+    apply(&mut state, &Event::new(1_000, begun)).unwrap();
+    apply(&mut state, &Event::new(100_000, done)).unwrap();
+    let at = |now| reforecast(&state, now, &History::new(), &Question::default()).unwrap();
+    let mut text = String::new();
+    for now in [120_000, 880_000, 1_000_000] {
+        text.push_str(&format!("{}\n\n", super::outlook::ahead(&at(now))));
+    }
+    golden("ahead.txt", &text);
+}
+
+fn created(plan: &Plan) -> EventKind {
+    EventKind::RunCreated {
+        run: RunId("r-1".to_owned()),
+        plan: Box::new(plan.clone()),
+        fingerprint: plan.fingerprint(),
+        runbook: String::new(),
+        engine: "test".to_owned(),
+        said: Said { by: "ann".to_owned(), why: String::new() },
     }
 }
