@@ -17,7 +17,7 @@ pub enum Kind {
     Grafana,
     /// Any JSON, by a mapping of the operator's.
     Generic,
-    /// The media type "webhook" of Zabbix, with the parameters of `examples/alerts/zabbix.md`.
+    /// The media type "webhook" of Zabbix, with the parameters of `examples/alerts/README.md`.
     Zabbix,
     /// A notification command of Nagios that posts JSON.
     Nagios,
