@@ -87,3 +87,25 @@ fn plugins_and_an_empty_estate_can_be_looked_at() {
     bench.run(&["doctor"]).expect(0).says("plugin fs");
     bench.run(&["show", "r-1"]).expect(2).says("LB0501");
 }
+
+#[test]
+fn schedules_are_listed_with_what_is_due_next() {
+    let bench = Bench::new();
+    let steps = r#"on "schedule" name="yearly" cron="0 0 3 1 Jan *" zone="Europe/Zurich" mode="failover"
+        on "schedule" name="never" cron="0 0 4 * * *" mode="failover" { blackout from="00:00" to="12:00" reason="office hours" }
+        snapshot "take" of="live" into="vault""#;
+    let file = bench.runbook("shapes", steps);
+    bench.write("broken.kdl", "runbook \"broken\" { on \"schedule\" cron=\"0 3 * * *\" }\n");
+    let rows = bench.run(&["schedule", "ls", &file, "--json"]).expect(0).json();
+    let names: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["schedule"].as_str().unwrap()).collect();
+    assert_eq!(names, ["shapes/yearly", "shapes/never"]);
+    assert!(rows[0]["next"]["local"].as_str().unwrap().ends_with("-01-01T03:00:00+01:00"), "{rows}");
+    bench.run(&["schedule", "ls", &file]).expect(0).says("overlap skip, missed skip");
+    let next = bench.run(&["schedule", "next", &file, "-n", "2", "--json"]).expect(0).json();
+    assert_eq!(next.as_array().unwrap().len(), 2, "{next}");
+    assert!(next[0]["due_ms"].as_u64().unwrap() < next[1]["due_ms"].as_u64().unwrap());
+    bench.run(&["schedule", "next", &file]).expect(0).says("starts nothing: blackout, office hours");
+    // One that has mistakes takes nothing from the others.
+    let both = bench.run(&["schedule", "next", &file, "broken.kdl"]).expect(2);
+    both.says("shapes/never").says("LB0122").says("left out because of mistakes: 1 runbook");
+}

@@ -272,6 +272,9 @@ pub enum Command {
     /// Plugins: what there is, and what they can do.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Schedules of runbooks: what there is, and what is due next. Starts nothing.
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// The journal in the data folder: encrypt it, or change the secret that it is encrypted with.
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -311,5 +314,25 @@ pub enum PluginCommand {
     Inspect {
         /// Its name.
         name: String,
+    },
+}
+
+/// The commands about schedules.
+#[derive(Debug, Subcommand)]
+pub enum ScheduleCommand {
+    /// List the schedules of runbooks, each with its next due time.
+    Ls {
+        /// Runbooks, or folders that are searched for *.kdl.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Print what is due next, over all schedules, in the order of time.
+    Next {
+        /// Runbooks, or folders that are searched for *.kdl.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// How many due times.
+        #[arg(long, short = 'n', default_value_t = 10, value_name = "COUNT")]
+        count: usize,
     },
 }

@@ -467,7 +467,7 @@ pub struct Plan {
     pub on_failure: OnFailure,
     /// How many steps of this run may be under way at once.
     pub max_parallel: u32,
-    /// The digest of the runbook's text.
+    /// The digest of the runbook's text, without what starts it.
     pub source: Digest,
 }
 

@@ -4,12 +4,14 @@
 //! a test: what the compiler asks a node for is in the table, and what is in the table is asked for.
 
 mod operator;
+mod triggers;
 
 use std::fmt::Write as _;
 
 use lifeboat_core::plan::{InDoubt, Mode, StepKind};
 
 use self::operator::OPERATOR;
+use self::triggers::{ON, TRIGGERS};
 use crate::model::InputType;
 use crate::steps::{WAIVABLE, roles, takes_snapshot};
 
@@ -81,20 +83,9 @@ const RUNBOOK: [Node; 13] = [
     ),
     node(
         "on",
-        "on \"schedule\" … or on \"alert\" … { match \"LABEL\" \"VALUE\" }",
-        "What starts a run by itself. It is read and checked; this version starts nothing by it.",
-        &[
-            ("cron", "string", "Of a schedule: six or seven fields, seconds first."),
-            ("zone", "string", "Of a schedule: an IANA time zone; `UTC` if it is left out."),
-            ("source", "string", "Of an alert: what sends it."),
-            ("hold", "duration", "Of an alert: how long it has to last first."),
-            ("match", "node with two values", "Of an alert: a label that it has to have. At least one."),
-            (
-                "mode",
-                "word",
-                "The mode of the run: `drill` for a schedule, `failover` for an alert, if it is left out.",
-            ),
-        ],
+        "on \"schedule\" cron=\"0 0 3 * * Sun\" … or on \"alert\" source=\"alertmanager\" { match … }",
+        "What starts a run by itself. It is no part of the plan: to change it leaves the fingerprint as it is.",
+        &ON,
     ),
     node(
         "on-failure",
@@ -239,7 +230,7 @@ pub fn reference() -> String {
     );
     StepKind::ALL.into_iter().for_each(|kind| step(&mut page, kind));
     page.push_str("\n## Inside of others\n");
-    for node in &INNER {
+    for node in TRIGGERS.iter().chain(&INNER) {
         section(&mut page, node);
     }
     page.push_str("\n## Words\n\n");
@@ -350,8 +341,8 @@ runbook "r" {
     target "t" plugin="fs" site="s" { lock "x"; root "/t"; upload-limit "1MiB" }
     mode "drill" { target "t" site="s" { root "/d" } }
     modes "failover" "drill"
-    on "schedule" cron="0 0 3 * * Sun" zone="UTC" mode="drill"
-    on "alert" source="a" mode="failover" hold="1m" { match "l" "v" }
+    on "schedule" name="n" cron="0 0 3 * * Sun" zone="UTC" mode="drill" jitter="1m" { blackout days="Mon" }
+    on "alert" source="a" mode="failover" hold="1m" { match "l" "v"; group "l"; agree 2 label="p"; budget 1 within="1h" }
     on-failure { compensate }
     defaults timeout="1m" heartbeat="1s" in-doubt="ask" { retry 1 backoff="1s" max="2s" jitter=#true }
     max-parallel 2
@@ -372,7 +363,8 @@ runbook "r" {
                             secret \"s\" env=\"E\"\nmax-parallel 3\njournal encrypt=\"s\"\n\
                             secret-server \"v\" address=\"https://h\" { token secret=\"s\" }\n\
                             secret-server \"w\" address=\"https://h\" { approle role-id=\"r\" secret=\"s\" }\n\
-                            secret-server \"x\" address=\"https://h\" { jwt role=\"r\" secret=\"s\" }\n";
+                            secret-server \"x\" address=\"https://h\" { jwt role=\"r\" secret=\"s\" }\n\
+                            automatic \"r\"\nhook \"h\" kind=\"generic\" { group \"/g\"; status \"/s\" firing=\"1\" resolved=\"0\" }\n";
 
     fn names(node: &str, fields: &[Field]) -> Vec<(String, String)> {
         fields.iter().map(|(name, ..)| (node.to_owned(), (*name).to_owned())).collect()
@@ -381,7 +373,7 @@ runbook "r" {
     #[test]
     fn the_table_is_what_the_compiler_asks_for() {
         let mut table: BTreeSet<(String, String)> = BTreeSet::new();
-        for node in RUNBOOK.iter().chain(&INNER).chain(&OPERATOR) {
+        for node in RUNBOOK.iter().chain(&TRIGGERS).chain(&INNER).chain(&OPERATOR) {
             // A target's two fields are told from its settings by the reader of targets itself.
             table.extend(names(node.name, node.fields).into_iter().filter(|(node, _)| node != "target"));
         }
@@ -421,7 +413,7 @@ runbook "r" {
         known.sort_unstable();
         assert_eq!(table, known);
         let mut known: Vec<&str> =
-            crate::operator::NODES.into_iter().chain(["dir", "host", "token", "approle", "jwt"]).collect();
+            crate::operator::NODES.into_iter().chain(["dir", "host", "token", "approle", "jwt", "status"]).collect();
         known.sort_unstable();
         let mut table: Vec<&str> = OPERATOR.iter().map(|node| node.name).collect();
         table.sort_unstable();

@@ -1,7 +1,7 @@
 //! Runbooks: from KDL text to a plan, with every mistake reported in one pass.
 //!
 //! A text goes through these steps, in modules of their own: `lex` and `syntax` (text to nodes), `load` (the nodes of
-//! included files, and child runbooks), `read`, `steps`, `runs` and `triggers` (nodes to a runbook), `expand` (one step an
+//! included files, and child runbooks), `read`, `steps`, `runs`, `triggers` and `schedules` (nodes to a runbook), `expand` (one step an
 //! item of a for-each; the steps of child runbooks), `resolve` and `schema` (what names stand for), `modes` (order and
 //! safety in one mode), `compile` (the plan). No step stops at a mistake, and none reports what only follows from one.
 
@@ -26,6 +26,7 @@ mod fields;
 mod fill;
 mod format;
 mod given;
+mod hooks;
 pub mod language;
 mod lex;
 mod load;
@@ -38,6 +39,7 @@ mod refs;
 mod report;
 mod resolve;
 mod runs;
+mod schedules;
 mod schema;
 mod secrets;
 mod speed;
@@ -50,7 +52,7 @@ mod when;
 pub use diagnostic::{Diagnostic, Severity, Span};
 pub use explain::{codes, explain};
 pub use load::{NoFiles, SourceFiles};
-pub use model::{Input, InputType, Named, RunDef, Runbook, StepDef, TargetDef, Trigger};
+pub use model::{AlertDef, Input, InputType, Named, RunDef, Runbook, ScheduleDef, StepDef, TargetDef, Trigger};
 pub use values::parse_duration;
 
 use load::Loader;
@@ -167,8 +169,8 @@ fn check_flat(mut runbook: Runbook, modes: &[Mode], catalog: &Catalog, report: &
 
 fn check_triggers(runbook: &Runbook, modes: &[Mode], report: &mut Report) {
     for trigger in &runbook.triggers {
-        let (Trigger::Schedule { mode, .. } | Trigger::Alert { mode, .. }) = trigger;
-        if !modes.contains(mode) {
+        let mode = trigger.mode();
+        if !modes.contains(&mode) {
             report
                 .error(
                     "LB0226",
@@ -183,7 +185,8 @@ fn check_triggers(runbook: &Runbook, modes: &[Mode], report: &mut Report) {
 /// A compiled runbook.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// The plan. Its `source` is the digest of `text`.
+    /// The plan. Its `source` is the digest of `text` without the triggers: who changes when a plan runs
+    /// does not change the plan. (The line of a step is in it: a trigger that is put before the steps moves them.)
     pub plan: Plan,
     /// What a person should look at.
     pub warnings: Vec<Diagnostic>,
@@ -242,7 +245,7 @@ pub fn compile_with(
         return Err(report.finish());
     }
     let text = loader.text(&report);
-    let source = Digest::of(text.as_bytes());
+    let source = Digest::of(loader.text_of_plan(&report).as_bytes());
     let plan = compile::plan(&runbook, &resolved, &graph, catalog, values, source, &report);
     Ok(Compiled { plan, warnings: report.finish(), text })
 }

@@ -84,11 +84,20 @@ impl<'a> Loader<'a> {
 
     /// All texts as one, as it is stored with a run: each behind a line that names its file. A file alone is as it is.
     pub(crate) fn text(&self, report: &Report) -> String {
+        self.joined(report.texts().map(str::to_owned))
+    }
+
+    /// [`Self::text`] without what starts a run by itself.
+    pub(crate) fn text_of_plan(&self, report: &Report) -> String {
+        self.joined(report.texts_of_plan())
+    }
+
+    fn joined(&self, mut texts: impl Iterator<Item = String>) -> String {
         if self.paths.len() == 1 {
-            return report.text().to_owned();
+            return texts.next().unwrap_or_default();
         }
         let mut all = String::with_capacity(self.bytes + 64 * self.paths.len());
-        for (path, text) in self.paths.iter().zip(report.texts()) {
+        for (path, text) in self.paths.iter().zip(texts) {
             all.push_str(&format!("// file: {}\n{text}", path.replace(char::is_control, " ")));
             if !text.ends_with('\n') {
                 all.push('\n');

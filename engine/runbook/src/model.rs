@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lifeboat_alerts::Matchers;
+use lifeboat_alerts::kernel::{Agree, Budget};
 use lifeboat_core::plan::{Approval, Fan, InDoubt, Mode, Objectives, Retry, StepKind, Test, Waiver};
 use lifeboat_core::template::Reference;
 use serde_json::Value;
@@ -123,29 +125,83 @@ pub(crate) struct Override {
     pub(crate) references: Option<Vec<(Reference, Span)>>,
 }
 
-/// What starts a run by itself. Read and checked here; served by the service.
+/// What starts a run by itself. It is no part of a plan: what a plan does, and its fingerprint, do not depend on it.
 #[derive(Clone, Debug)]
 pub enum Trigger {
     /// By the clock.
-    Schedule {
-        /// Six or seven fields, seconds first.
-        cron: String,
-        /// An IANA time zone.
-        zone: String,
-        /// The mode of the run.
-        mode: Mode,
-    },
+    Schedule(ScheduleDef),
     /// By an alert.
-    Alert {
-        /// What sends it.
-        source: String,
-        /// The mode of the run.
-        mode: Mode,
-        /// How long the alert has to last first, in milliseconds.
-        hold_ms: u64,
-        /// Labels that the alert has to have.
-        matches: Vec<(String, String)>,
-    },
+    Alert(AlertDef),
+}
+
+impl Trigger {
+    /// The mode of the run.
+    pub const fn mode(&self) -> Mode {
+        match self {
+            Self::Schedule(schedule) => schedule.mode,
+            Self::Alert(alert) => alert.mode,
+        }
+    }
+}
+
+/// `on "schedule"`.
+#[derive(Clone, Debug)]
+pub struct ScheduleDef {
+    /// Its name; `schedule` where it has none.
+    pub name: Named,
+    /// The mode of the run.
+    pub mode: Mode,
+    /// When it is due.
+    pub spec: lifeboat_schedule::Spec,
+}
+
+impl ScheduleDef {
+    /// The schedule, ready to be asked, under the name `RUNBOOK/SCHEDULE`.
+    ///
+    /// # Errors
+    /// None after a check without mistakes.
+    pub fn rule(&self, runbook: &str) -> Result<lifeboat_schedule::Rule, lifeboat_schedule::Refused> {
+        lifeboat_schedule::Rule::new(format!("{runbook}/{}", self.name.text), &self.spec)
+    }
+}
+
+/// `on "alert"`.
+#[derive(Clone, Debug)]
+pub struct AlertDef {
+    /// The hooks whose alerts count.
+    pub sources: Vec<String>,
+    /// The mode of the run.
+    pub mode: Mode,
+    /// What an alert has to have.
+    pub matchers: Matchers,
+    /// The labels that make an incident; without any, the group that the source makes.
+    pub group: Vec<String>,
+    /// How long the alert has to last first, in milliseconds.
+    pub hold_ms: u64,
+    /// How many probes have to agree.
+    pub agree: Option<Agree>,
+    /// How many automatic runs there may be.
+    pub budget: Budget,
+    /// Whether such a run may go past the point of no return by itself, if the operator allows it, too.
+    pub past_no_return: bool,
+}
+
+impl AlertDef {
+    /// The trigger, as the safety kernel takes it. `operator_past_no_return`: what the operator's file says of this runbook.
+    pub fn trigger(&self, runbook: &str, operator_past_no_return: bool) -> lifeboat_alerts::kernel::Trigger {
+        lifeboat_alerts::kernel::Trigger {
+            runbook: runbook.to_owned(),
+            mode: self.mode.as_str().to_owned(),
+            sources: self.sources.clone(),
+            matchers: self.matchers.clone(),
+            group: self.group.clone(),
+            hold_ms: self.hold_ms,
+            agree: self.agree.clone(),
+            budget: self.budget,
+            runbook_past_no_return: self.past_no_return,
+            operator_past_no_return,
+        }
+    }
 }
 
 /// How steps are carried out, as far as it was written.

@@ -9,18 +9,46 @@ use crate::SourceFile;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::egress;
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, number, string, unknown_node};
+use crate::hooks;
 use crate::report::Report;
 use crate::secrets::{self, Uses};
 use crate::syntax::Node;
 
-pub(crate) const NODES: [&str; 11] =
-    ["plugins", "pin", "grant", "drill", "secret", "secret-server", "journal", "role", "proxy", "http", "max-parallel"];
+pub use crate::hooks::{Automatic, Hook, Intake};
+
+pub(crate) const NODES: [&str; 13] = [
+    "plugins",
+    "pin",
+    "grant",
+    "drill",
+    "secret",
+    "secret-server",
+    "journal",
+    "role",
+    "proxy",
+    "http",
+    "max-parallel",
+    "hook",
+    "automatic",
+];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
 ///
 /// # Errors
 /// Every mistake of the file, in the order of the text.
 pub fn parse_operator(source: &SourceFile, folder: &Path) -> Result<Operator, Vec<Diagnostic>> {
+    parse_all(source, folder).map(|(operator, _)| operator)
+}
+
+/// Reads what an operator's file says about alerts: who may send them, and what they may start.
+///
+/// # Errors
+/// Every mistake of the file, in the order of the text.
+pub fn parse_intake(source: &SourceFile, folder: &Path) -> Result<Intake, Vec<Diagnostic>> {
+    parse_all(source, folder).map(|(_, intake)| intake)
+}
+
+fn parse_all(source: &SourceFile, folder: &Path) -> Result<(Operator, Intake), Vec<Diagnostic>> {
     let mut report = Report::new(&source.name, &source.text);
     if source.text.len() > lifeboat_core::limits::RUNBOOK_BYTES_MAX {
         report.error("LB0102", Span::default(), "the file is too large").help("an operator's file has a few lines");
@@ -28,12 +56,17 @@ pub fn parse_operator(source: &SourceFile, folder: &Path) -> Result<Operator, Ve
     }
     let parsed = crate::syntax::parse(&mut report, "drill");
     let mut operator = Operator::default();
+    let mut intake = Intake::default();
     let mut uses = Uses::default();
     for node in &parsed.nodes {
-        read(node, folder, &mut operator, &mut uses, &mut report);
+        match node.name.as_str() {
+            "hook" => hooks::hook(node, &mut intake, &mut uses, &mut report),
+            "automatic" => hooks::automatic(node, &mut intake, &mut report),
+            _ => read(node, folder, &mut operator, &mut uses, &mut report),
+        }
     }
     uses.check(&operator, &mut report);
-    if report.has_errors() { Err(report.finish()) } else { Ok(operator) }
+    if report.has_errors() { Err(report.finish()) } else { Ok((operator, intake)) }
 }
 
 /// The line that would allow a refused access, to be put into the operator's file.

@@ -106,12 +106,9 @@ fn read_node(node: &Node, runbook: &mut Runbook, report: &mut Report) {
         "mode" => mode(node, runbook, report),
         "modes" => modes(node, runbook, report),
         "on" => {
+            report.apart(node.whole);
             let trigger = triggers::read(node, report);
-            let drills = matches!(
-                trigger,
-                Some(Trigger::Schedule { mode: Mode::Drill, .. } | Trigger::Alert { mode: Mode::Drill, .. })
-            );
-            runbook.drill_declared |= drills;
+            runbook.drill_declared |= trigger.as_ref().is_some_and(|trigger| trigger.mode() == Mode::Drill);
             runbook.triggers.extend(trigger);
         }
         "on-failure" => on_failure(node, runbook, report),
@@ -415,8 +412,12 @@ fn duplicates(runbook: &Runbook, report: &mut Report) {
     let steps = steps.chain(runbook.runs.iter().map(|run| ("step", &run.id)));
     let targets = runbook.targets.iter().map(|target| ("target", &target.name));
     let inputs = runbook.inputs.iter().map(|input| ("input", &input.name));
+    let schedules = runbook.triggers.iter().filter_map(|trigger| match trigger {
+        Trigger::Schedule(schedule) => Some(("schedule", &schedule.name)),
+        Trigger::Alert(_) => None,
+    });
     let mut seen: BTreeMap<(&str, &str), Span> = BTreeMap::new();
-    for (what, name) in steps.chain(targets).chain(inputs) {
+    for (what, name) in steps.chain(targets).chain(inputs).chain(schedules) {
         if let Some(first) = seen.get(&(what, name.text.as_str())) {
             report
                 .error("LB0114", name.span, format!("there is a {what} '{}' already", name.text))

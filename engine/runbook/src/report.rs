@@ -48,6 +48,8 @@ pub(crate) struct Report {
     found: Vec<Diagnostic>,
     seen: BTreeSet<(&'static str, Span)>,
     beyond: usize,
+    /// What is no part of a plan: the nodes that start runs.
+    apart: Vec<Span>,
     /// Takes what is said about a mistake that is not reported.
     scratch: Option<Diagnostic>,
 }
@@ -60,6 +62,7 @@ impl Report {
             found: Vec::new(),
             seen: BTreeSet::new(),
             beyond: 0,
+            apart: Vec::new(),
             scratch: None,
         }
     }
@@ -72,6 +75,43 @@ impl Report {
     /// The texts of all files, in the order in which they were added.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.first).chain(&self.others).map(|file| file.source.inner().as_str())
+    }
+
+    /// Notes that this stretch of the text is no part of a plan.
+    pub(crate) fn apart(&mut self, span: Span) {
+        self.apart.push(span);
+    }
+
+    /// [`Self::texts`] without what is no part of a plan. A line that holds nothing else goes as a whole.
+    pub(crate) fn texts_of_plan(&self) -> impl Iterator<Item = String> {
+        let mut spans = self.apart.clone();
+        // A file that is included twice is read once; a node counts once in any case.
+        spans.sort_unstable();
+        spans.dedup();
+        std::iter::once(&self.first).chain(&self.others).map(move |file| {
+            let text = file.source.inner();
+            let (mut kept, mut at) = (String::with_capacity(text.len()), 0);
+            let own = spans.iter().filter(|span| span.offset >= file.base && span.end() <= file.base + text.len());
+            for (mut start, mut end) in own.map(|span| (span.offset - file.base, span.end() - file.base)) {
+                let line = text.get(..start).map_or(0, |before| before.rfind('\n').map_or(0, |at| at + 1));
+                let rest = text.get(end..).unwrap_or_default();
+                let behind = rest.find('\n').map_or(rest.len(), |at| at + 1);
+                let blank = |part: Option<&str>| part.is_some_and(|part| part.trim().is_empty());
+                if blank(text.get(line..start)) && blank(rest.get(..behind)) {
+                    (start, end) = (line, end + behind);
+                }
+                kept.push_str(text.get(at..start).unwrap_or_default());
+                at = at.max(end);
+            }
+            kept.push_str(text.get(at..).unwrap_or_default());
+            kept
+        })
+    }
+
+    /// The text at a place, where it is within one file.
+    pub(crate) fn slice(&self, span: Span) -> Option<&str> {
+        let file = self.file(span.offset);
+        file.source.inner().get(span.offset.checked_sub(file.base)?..span.end().checked_sub(file.base)?)
     }
 
     fn file(&self, offset: usize) -> &FileText {
@@ -161,6 +201,11 @@ impl Report {
     /// Whether one of those codes was reported for a place that starts there.
     pub(crate) fn any_at(&self, offset: usize, codes: &[&str]) -> bool {
         self.found.iter().any(|one| one.span.offset == offset && codes.contains(&one.code))
+    }
+
+    /// How much was reported.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len() + self.beyond
     }
 
     pub(crate) fn has_errors(&self) -> bool {

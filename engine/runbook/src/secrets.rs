@@ -21,6 +21,7 @@ pub(crate) struct Uses {
     servers: Vec<Named>,
     logins: Vec<Named>,
     journal: Option<Named>,
+    pub(crate) hooks: Vec<Named>,
 }
 
 impl Uses {
@@ -32,7 +33,7 @@ impl Uses {
                 .did_you_mean(&server.text, operator.secret_servers.keys().map(String::as_str));
         }
         let names = || operator.secrets.keys().map(String::as_str);
-        for used in self.logins.iter().chain(&self.journal) {
+        for used in self.logins.iter().chain(&self.journal).chain(&self.hooks) {
             match operator.secrets.get(&used.text) {
                 None => {
                     report

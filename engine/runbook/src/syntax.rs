@@ -36,6 +36,8 @@ pub(crate) struct Node {
     pub(crate) name_span: Span,
     /// From its name to the end of its values; its children are not in it.
     pub(crate) head: Span,
+    /// With its children.
+    pub(crate) whole: Span,
     pub(crate) args: Vec<Arg>,
     pub(crate) props: Vec<Prop>,
     pub(crate) children: Vec<Node>,
@@ -47,6 +49,7 @@ impl Node {
     pub(crate) fn shift(&mut self, by: usize) {
         self.name_span.offset += by;
         self.head.offset += by;
+        self.whole.offset += by;
         self.args.iter_mut().for_each(|arg| arg.span.offset += by);
         for prop in &mut self.props {
             prop.whole.offset += by;
@@ -296,6 +299,7 @@ fn convert(node: &KdlNode, text: &str, base: usize) -> Node {
         }
     }
     converted.head = Span::between(converted.name_span.offset, end);
+    converted.whole = Span::between(converted.name_span.offset, place(node.span()).end().max(end));
     // The depth of a text was checked before it came here: this recursion ends.
     if let Some(children) = node.children() {
         converted.children = children.nodes().iter().map(|child| convert(child, text, base)).collect();

@@ -68,7 +68,7 @@ fn look(files: &[PathBuf], catalog: &Catalog) -> Result<(Vec<Diagnostic>, String
 }
 
 /// Whether a file is an operator's file: its name says so.
-fn is_operator(path: &Path) -> bool {
+pub fn is_operator(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "lifeboat.kdl")
 }
 

@@ -14,6 +14,7 @@ pub mod repair;
 pub mod report;
 pub mod run;
 pub mod runs;
+pub mod schedule;
 pub mod show;
 pub mod snapshots;
 pub mod vault;
@@ -25,7 +26,7 @@ use lifeboat_core::Error;
 use lifeboat_core::plan::Mode;
 use lifeboat_runtime::Verb;
 
-use crate::args::{Command, JournalCommand, PluginCommand};
+use crate::args::{Command, JournalCommand, PluginCommand, ScheduleCommand};
 use crate::exit::Exit;
 use crate::world::{World, said};
 
@@ -71,6 +72,8 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Vault(command) => block(vault::vault(world, command)),
         Command::Plugin(PluginCommand::Ls) => plugin::list(world),
         Command::Plugin(PluginCommand::Inspect { name }) => plugin::inspect(world, &name),
+        Command::Schedule(ScheduleCommand::Ls { paths }) => schedule::list(world, &paths),
+        Command::Schedule(ScheduleCommand::Next { paths, count }) => schedule::next(world, &paths, count),
         Command::Journal(JournalCommand::Encrypt) => journal::encrypt(world),
         Command::Journal(JournalCommand::Rekey { from }) => journal::rekey(world, &from),
         Command::Doctor { repair: false, .. } => doctor::doctor(world),

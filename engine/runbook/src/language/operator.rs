@@ -3,7 +3,7 @@
 use super::{Node, node};
 
 /// The operator's file.
-pub(super) const OPERATOR: [Node; 16] = [
+pub(super) const OPERATOR: [Node; 18] = [
     node("plugins", "plugins \"DIR\"", "Folders with more plugins.", &[]),
     node(
         "pin",
@@ -153,5 +153,55 @@ pub(super) const OPERATOR: [Node; 16] = [
         "max-parallel 16",
         "How many attempts may be under way at once, over all runs: 1 to 10000.",
         &[],
+    ),
+    node(
+        "hook",
+        "hook \"NAME\" kind=\"alertmanager\"",
+        "Who may send alerts, to `/v1/hooks/NAME`. Without a secret it shows a token of the service. What follows `window` is for the kind `generic`: where things are in what it sends, by JSON pointers as `/event/status`.",
+        &[
+            (
+                "kind",
+                "word, required",
+                "The form of what it sends: `alertmanager`, `grafana`, `zabbix`, `nagios`, `icinga`, `pagerduty`, `opsgenie`, or `generic`.",
+            ),
+            ("secret", "string", "The secret by which it signs, with HMAC-SHA256."),
+            (
+                "signs",
+                "`time-and-body` or `body`",
+                "What it signs; `time-and-body` if it is left out: the header is `t=SECONDS,v1=HEX`, over `SECONDS.BODY`.",
+            ),
+            ("window", "duration", "How far the signed time may be from now; `5m` if it is left out, at most `1h`."),
+            ("status", "node: pointer", "What says whether it fires; see `status`."),
+            ("group", "pointers", "What makes the group."),
+            ("fingerprint", "pointers", "What tells alerts of a group apart; without it, a group is one alert."),
+            ("since", "pointer", "When the state changed: RFC 3339, or seconds since 1970."),
+            ("once", "boolean", "A fingerprint is never used again: once resolved, it stays so."),
+            ("only", "pointer and values", "What has to be there for a message to be news at all. Any number of them."),
+            ("label", "name and pointer", "A label. Any number of them."),
+            ("tags", "pointer", "Where there are more labels: an object, or a list."),
+            ("summary", "pointer", "What says in words what it is."),
+        ],
+    ),
+    node(
+        "status",
+        "status \"/state\" firing=\"down\" resolved=\"up\"",
+        "Of a `hook`. Other values are no news.",
+        &[
+            ("firing", "strings", "The values that say that it fires."),
+            ("resolved", "strings", "Those that say that it is resolved."),
+        ],
+    ),
+    node(
+        "automatic",
+        "automatic \"RUNBOOK\" past-no-return=#true",
+        "What alerts may start of a runbook.",
+        &[
+            ("start", "boolean", "Whether they start it; `#true` if it is left out."),
+            (
+                "past-no-return",
+                "boolean",
+                "Whether such a run may go past its point of no return, if the runbook allows it, too.",
+            ),
+        ],
     ),
 ];
