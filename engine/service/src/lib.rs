@@ -10,15 +10,19 @@
 pub mod access;
 mod app;
 mod audit;
+pub mod client;
 mod documents;
 mod http;
+pub mod intake;
 mod library;
 mod limit;
 mod measured;
 mod metrics;
+mod net;
 mod once;
 mod problem;
 mod runs;
+mod server;
 mod workshop;
 
 pub use crate::app::Parts;
@@ -31,4 +35,5 @@ pub use crate::library::RunbookView;
 pub use crate::measured::Measured;
 pub use crate::metrics::Metrics;
 pub use crate::problem::Problem;
+pub use crate::server::Server;
 pub use crate::workshop::{Compiled, Diagnosis, InputView, Looked, Refused, Workshop};

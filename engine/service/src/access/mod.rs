@@ -8,4 +8,3 @@ pub use people::{Peer, Person};
 pub use rights::{Right, Role};
 pub use tokens::{NewToken, Token, Tokens};
 
-pub(crate) use people::user_of;

@@ -22,7 +22,7 @@ use crate::problem::Problem;
 /// Bytes of a body. Outputs that a person gives are at most 256 KiB, and all else is small.
 pub(crate) const BODY_MAX: usize = 1024 * 1024;
 /// How long a body may take from its first byte to its last.
-const BODY_TIME: Duration = Duration::from_secs(15);
+const BODY_TIME: Duration = Duration::from_secs(10);
 /// Entries of a page where the caller says nothing, and at most.
 const PAGE: (usize, usize) = (100, 500);
 

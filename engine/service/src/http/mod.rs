@@ -36,6 +36,9 @@ pub use tokens::{MadeToken, Me};
 pub use verbs::{ApproveBody, CancelBody, MarkDoneBody, SaidBody};
 pub use views::{RunView, StepView};
 
+pub(crate) use runbooks::compile;
+pub(crate) use start::begin;
+
 /// Routes with their documentation: a route cannot be added without it.
 struct Api {
     router: Router<Arc<App>>,
