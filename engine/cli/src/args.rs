@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::args_service::{ServeArgs, TokenCommand};
 use crate::args_vault::VaultCommand;
 
 /// Lifeboat runs disaster-recovery runbooks: durable, rehearsed, measured.
@@ -247,6 +248,11 @@ pub enum Command {
     Unpause(RunVerb),
     /// Take over by hand: the run ends as it is, nothing is undone, and its locks are free.
     Abandon(RunVerb),
+    /// Serve the API: runs, verbs, plans, events; until Ctrl-C. Other commands on this data folder then go through it.
+    Serve(ServeArgs),
+    /// Tokens of the service: make, list, revoke.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// What a run did, how long it took, against its objectives.
     Report {
         /// The run.

@@ -68,7 +68,8 @@ impl Service {
         if self.listen.ip().is_loopback() || self.tls.is_some() || self.plain {
             return Ok(());
         }
-        let message = format!("the service does not listen on {} without TLS: tokens would go in the clear", self.listen);
+        let message =
+            format!("the service does not listen on {} without TLS: tokens would go in the clear", self.listen);
         Err(crate::Error::new("LB1050", message)
             .hint("add tls cert=\"FILE\" key=\"FILE\" to 'service'; behind a proxy that has TLS, add plain #true"))
     }

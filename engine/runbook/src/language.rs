@@ -372,7 +372,8 @@ runbook "r" {
                             secret \"s\" env=\"E\"\nmax-parallel 3\njournal encrypt=\"s\"\n\
                             secret-server \"v\" address=\"https://h\" { token secret=\"s\" }\n\
                             secret-server \"w\" address=\"https://h\" { approle role-id=\"r\" secret=\"s\" }\n\
-                            secret-server \"x\" address=\"https://h\" { jwt role=\"r\" secret=\"s\" }\n";
+                            secret-server \"x\" address=\"https://h\" { jwt role=\"r\" secret=\"s\" }\n\
+                            service { tls cert=\"c\" key=\"k\" }\n";
 
     fn names(node: &str, fields: &[Field]) -> Vec<(String, String)> {
         fields.iter().map(|(name, ..)| (node.to_owned(), (*name).to_owned())).collect()
@@ -421,7 +422,7 @@ runbook "r" {
         known.sort_unstable();
         assert_eq!(table, known);
         let mut known: Vec<&str> =
-            crate::operator::NODES.into_iter().chain(["dir", "host", "token", "approle", "jwt"]).collect();
+            crate::operator::NODES.into_iter().chain(["dir", "host", "token", "approle", "jwt", "tls"]).collect();
         known.sort_unstable();
         let mut table: Vec<&str> = OPERATOR.iter().map(|node| node.name).collect();
         table.sort_unstable();

@@ -40,6 +40,7 @@ mod resolve;
 mod runs;
 mod schema;
 mod secrets;
+mod service;
 mod speed;
 mod steps;
 mod syntax;

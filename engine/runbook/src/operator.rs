@@ -11,10 +11,22 @@ use crate::egress;
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, number, string, unknown_node};
 use crate::report::Report;
 use crate::secrets::{self, Uses};
+use crate::service;
 use crate::syntax::Node;
 
-pub(crate) const NODES: [&str; 10] =
-    ["plugins", "pin", "grant", "drill", "secret", "secret-server", "journal", "role", "proxy", "max-parallel"];
+pub(crate) const NODES: [&str; 11] = [
+    "plugins",
+    "pin",
+    "grant",
+    "drill",
+    "secret",
+    "secret-server",
+    "journal",
+    "role",
+    "proxy",
+    "max-parallel",
+    "service",
+];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
 ///
@@ -87,6 +99,7 @@ fn read(node: &Node, folder: &Path, operator: &mut Operator, uses: &mut Uses, re
         "secret-server" => secrets::server(node, folder, operator, uses, report),
         "journal" => secrets::journal(node, operator, uses, report),
         "role" => role(node, operator, report),
+        "service" => operator.service = Some(service::service(node, folder, operator.service.as_ref(), report)),
         "proxy" => operator.proxy = egress::proxy(node, report).or(operator.proxy.take()),
         "max-parallel" => {
             at_most_args(node, 1, report);

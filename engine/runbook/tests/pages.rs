@@ -16,7 +16,7 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
         } else if path.extension().is_some_and(|end| end == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
             // Codes are written as string literals; comments may speak of ranges.
-            for (at, _) in text.match_indices("\"LB0") {
+            for (at, _) in text.match_indices("\"LB") {
                 let code: String = text[at + 1..].chars().take(6).collect();
                 if code.len() == 6 && code[2..].bytes().all(|b| b.is_ascii_digit()) {
                     found.insert(code);

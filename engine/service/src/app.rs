@@ -17,6 +17,9 @@ use crate::once::Once;
 use crate::runs::Runs;
 use crate::workshop::Workshop;
 
+/// Plans that are made at once.
+const COMPILERS: usize = 4;
+
 /// What a service is made of. The program that puts the parts together gives it.
 pub struct Parts {
     /// The engine. Its store is to be a [`crate::Measured`] one over `store`, so that writes are timed.
@@ -53,6 +56,8 @@ pub(crate) struct App {
     pub(crate) strangers: Limit<std::net::IpAddr>,
     /// Streams at once. Each has a connection for long, and the others need some, too.
     pub(crate) streams: Arc<Semaphore>,
+    /// Plans that are made at once: each takes a processor.
+    pub(crate) compilers: Semaphore,
     /// True when the service is being stopped.
     pub(crate) stopping: watch::Sender<bool>,
     /// Whether the runs were taken up.
@@ -75,6 +80,7 @@ impl App {
             calls: Limit::new(settings.rate),
             strangers: Limit::new(settings.rate),
             streams: Arc::new(Semaphore::new(streams)),
+            compilers: Semaphore::new(COMPILERS),
             stopping,
             ready: AtomicBool::new(false),
             tls_good: AtomicBool::new(true),

@@ -82,7 +82,8 @@ impl Library {
         }
         match named.first() {
             Some(bad) => Err((
-                Error::new("LB1064", format!("the runbook '{name}' is refused")).hint("mend its file; it is read again"),
+                Error::new("LB1064", format!("the runbook '{name}' is refused"))
+                    .hint("mend its file; it is read again"),
                 bad.diagnostics.clone(),
             )),
             None => {

@@ -130,7 +130,9 @@ impl Once {
         }
         Ok(match kept.answer.clone() {
             Some(answer) => Found::Answered(answer),
-            None => Found::Begun(Box::new(Begun { documents: self.documents.clone(), place, version, kept, _turn: turn })),
+            None => {
+                Found::Begun(Box::new(Begun { documents: self.documents.clone(), place, version, kept, _turn: turn }))
+            }
         })
     }
 }
@@ -168,7 +170,9 @@ impl Begun {
 
     async fn write(&mut self) -> Result<(), Error> {
         if !self.documents.write(&self.place, self.version, &self.kept).await? {
-            return Err(Error::new("LB1062", "another call took the place of this Idempotency-Key").hint("send it again"));
+            return Err(
+                Error::new("LB1062", "another call took the place of this Idempotency-Key").hint("send it again")
+            );
         }
         self.version += 1;
         Ok(())
@@ -203,7 +207,10 @@ mod tests {
         assert_eq!(found, answer("yes"));
         let Err(error) = once.begin("k", "ada POST /x", b"2", 3_000).await else { panic!() };
         assert_eq!(error.code.0, "LB1061");
-        assert!(matches!(once.begin("k", "bo POST /x", b"2", 3_000).await, Ok(Found::Begun(_))), "keys are their owner's");
+        assert!(
+            matches!(once.begin("k", "bo POST /x", b"2", 3_000).await, Ok(Found::Begun(_))),
+            "keys are their owner's"
+        );
         let late = once.begin("k", "ada POST /x", b"2", 1_000 + LIFE_MS).await;
         assert!(matches!(late, Ok(Found::Begun(_))), "after a day the key is free");
     }

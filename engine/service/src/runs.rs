@@ -1,6 +1,7 @@
 //! The runs of the service: who carries them on, and what a list shows of them without reading their logs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lifeboat_core::Error;
@@ -40,7 +41,9 @@ pub(crate) struct Runs {
     pub(crate) engine: Engine,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
-    live: Mutex<HashMap<RunId, RunHandle>>,
+    /// The handles, each with a number of its own: a run that was taken up anew has another one.
+    live: Mutex<HashMap<RunId, (u64, RunHandle)>>,
+    taken: AtomicU64,
     /// Why nobody carries a run on that has not ended.
     stopped: Mutex<BTreeMap<RunId, Error>>,
     index: Mutex<Index>,
@@ -85,6 +88,7 @@ impl Runs {
             store,
             metrics,
             live: Mutex::default(),
+            taken: AtomicU64::new(0),
             stopped: Mutex::default(),
             index: Mutex::new(index),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
@@ -162,31 +166,43 @@ impl Runs {
     pub(crate) fn keep(self: &Arc<Self>, handle: RunHandle) {
         let run = handle.run().clone();
         lock(&self.stopped).remove(&run);
-        lock(&self.live).insert(run.clone(), handle.clone());
+        let number = self.taken.fetch_add(1, Ordering::Relaxed);
+        lock(&self.live).insert(run.clone(), (number, handle.clone()));
         let runs = Arc::clone(self);
-        tokio::spawn(async move { runs.watch(run, handle).await });
+        tokio::spawn(async move { runs.watch(run, number, handle).await });
     }
 
-    async fn watch(self: Arc<Self>, run: RunId, mut handle: RunHandle) {
+    /// Lets go of a handle, unless the run was taken up anew meanwhile.
+    fn let_go(&self, run: &RunId, number: u64) -> bool {
+        let mut live = lock(&self.live);
+        let same = live.get(run).is_some_and(|(now, _)| *now == number);
+        if same {
+            live.remove(run);
+        }
+        same
+    }
+
+    async fn watch(self: Arc<Self>, run: RunId, number: u64, mut handle: RunHandle) {
         loop {
             let rest = handle.rest().await;
             let turn = self.turn(&run).await;
             // A verb may have come between.
             match (handle.resting(), rest) {
                 (Some(Rest::Ended(_)), _) => {
-                    lock(&self.live).remove(&run);
+                    self.let_go(&run, number);
                     return;
                 }
                 (Some(Rest::Stopped(error)), _) | (None, Rest::Stopped(error)) => {
                     tracing::warn!(%run, "the run stopped: {error}");
-                    lock(&self.live).remove(&run);
-                    lock(&self.stopped).insert(run, error);
+                    if self.let_go(&run, number) {
+                        lock(&self.stopped).insert(run, error);
+                    }
                     return;
                 }
                 (Some(Rest::Person(_)), _) => {
                     drop(turn);
                     if !handle.changed().await && !handle.is_live() {
-                        lock(&self.live).remove(&run);
+                        self.let_go(&run, number);
                         return;
                     }
                 }
@@ -215,7 +231,7 @@ impl Runs {
 
     /// The handle of a run that is carried on here.
     pub(crate) fn handle(&self, run: &RunId) -> Option<RunHandle> {
-        lock(&self.live).get(run).cloned().filter(RunHandle::is_live)
+        lock(&self.live).get(run).map(|(_, handle)| handle.clone()).filter(RunHandle::is_live)
     }
 
     /// The events of a run after that number, as they are stored.
@@ -232,9 +248,9 @@ impl Runs {
     /// `LB0501` no such run; the store's.
     pub(crate) async fn row(&self, run: &RunId) -> Result<Row, Error> {
         let head = self.store.head(run).await.map_err(told)?;
-        head.as_ref().and_then(row).ok_or_else(|| {
-            Error::new("LB0501", format!("there is no run '{run}'")).hint("GET /v1/runs lists the runs")
-        })
+        head.as_ref()
+            .and_then(row)
+            .ok_or_else(|| Error::new("LB0501", format!("there is no run '{run}'")).hint("GET /v1/runs lists the runs"))
     }
 
     /// Looks at all runs as a list shows them, in the order of their making.

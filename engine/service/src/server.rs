@@ -51,10 +51,7 @@ impl Server {
                 look(&watched, files.as_ref()).await;
             }
         }));
-        let doors = vec![
-            tokio::spawn(network(doors.clone(), listener, tls)),
-            tokio::spawn(local(doors, socket)),
-        ];
+        let doors = vec![tokio::spawn(network(doors.clone(), listener, tls)), tokio::spawn(local(doors, socket))];
         Ok(Self { app, address, doors, others, taken_up })
     }
 
@@ -92,7 +89,11 @@ impl Server {
             }
         };
         let ((), left) = tokio::join!(doors, self.app.runs.engine.close(self.app.settings.grace_ms));
-        self.others.iter().for_each(JoinHandle::abort);
+        for other in self.others {
+            other.abort();
+            // It was cut off, as it was meant to be.
+            let _ = other.await;
+        }
         left
     }
 }

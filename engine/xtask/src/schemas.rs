@@ -1,6 +1,6 @@
 //! `cargo xtask schemas`: the generated files of `schemas/`, from the types and tables that the engine itself works with.
 //!
-//! Two small programs print them. The one of `core` is built apart, with the feature `schema`, and therefore by itself:
+//! Three small programs print them. The one of `core` is built apart, with the feature `schema`, and therefore by itself:
 //! in one build with the rest, its derives would have half of the tree built a second time.
 
 use std::collections::BTreeMap;
@@ -25,8 +25,18 @@ const CORE: [&str; 11] = [
 ];
 
 /// Of the workspace with all its features, as the tests are built: then nothing is built twice.
-const LANGUAGE: [&str; 8] =
-    ["cargo", "build", "--release", "--locked", "--quiet", "--workspace", "--example", "language"];
+const EXAMPLES: [&str; 10] = [
+    "cargo",
+    "build",
+    "--release",
+    "--locked",
+    "--quiet",
+    "--workspace",
+    "--example",
+    "language",
+    "--example",
+    "openapi",
+];
 
 /// Writes the generated files.
 ///
@@ -76,9 +86,11 @@ fn generated() -> Result<BTreeMap<String, String>, String> {
         let text = serde_json::to_string_pretty(&schema).map_err(|error| format!("{name}: {error}"))?;
         files.insert(name, text + "\n");
     }
-    shell::run(&LANGUAGE)?;
-    let program = shell::target().join("release/examples/language");
-    files.insert("runbook.md".to_owned(), shell::output(&[&program.to_string_lossy()])?);
+    shell::run(&EXAMPLES)?;
+    for (name, example) in [("runbook.md", "language"), ("openapi.json", "openapi")] {
+        let program = shell::target().join("release/examples").join(example);
+        files.insert(name.to_owned(), shell::output(&[&program.to_string_lossy()])?);
+    }
     Ok(files)
 }
 

@@ -24,7 +24,12 @@ async fn what_is_under_way_comes_to_its_end_and_nothing_new_begins() {
     let rig = Rig::with(SimStore::new(), world, 64);
     let mut handle = rig.submit(PlanBuilder::chain(2).build()).await;
     let run = handle.run().clone();
-    rig.drive(async { while rig.world.started().is_empty() { tokio::task::yield_now().await } }).await;
+    rig.drive(async {
+        while rig.world.started().is_empty() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
     let left = rig.drive(rig.engine.close(10_000)).await;
     assert_eq!(left, 0, "the attempt had time enough");
     assert!(matches!(rig.drive(handle.rest()).await, Rest::Stopped(_)));
@@ -45,7 +50,12 @@ async fn what_takes_too_long_is_left_in_doubt_and_costs_no_retry() {
     let rig = Rig::with(SimStore::new(), world, 64);
     let handle = rig.submit(PlanBuilder::chain(1).build()).await;
     let run = handle.run().clone();
-    rig.drive(async { while rig.world.started().is_empty() { tokio::task::yield_now().await } }).await;
+    rig.drive(async {
+        while rig.world.started().is_empty() {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
     assert_eq!(rig.drive(rig.engine.close(1_000)).await, 1);
 
     let next = next_engine(&rig).await;

@@ -7,4 +7,3 @@ mod tokens;
 pub use people::{Peer, Person};
 pub use rights::{Right, Role};
 pub use tokens::{NewToken, Token, Tokens};
-

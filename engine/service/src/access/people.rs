@@ -94,8 +94,11 @@ impl Person {
         let allowed = if mode == Mode::Drill { self.drill } else { self.failover };
         if right.acts() && !allowed {
             let what = if mode == Mode::Drill { "drills" } else { "runs in earnest" };
-            return Err(Error::new("LB1053", format!("{} may not {} in mode {}", self.name, right.as_str(), mode.as_str()))
-                .hint(format!("the token does not reach to {what}")));
+            return Err(Error::new(
+                "LB1053",
+                format!("{} may not {} in mode {}", self.name, right.as_str(), mode.as_str()),
+            )
+            .hint(format!("the token does not reach to {what}")));
         }
         Ok(())
     }
@@ -104,7 +107,13 @@ impl Person {
     ///
     /// # Errors
     /// `LB1053` with what is too much.
-    pub fn covers(&self, roles: &BTreeSet<Role>, drill: bool, failover: bool, runbooks: &[String]) -> Result<(), Error> {
+    pub fn covers(
+        &self,
+        roles: &BTreeSet<Role>,
+        drill: bool,
+        failover: bool,
+        runbooks: &[String],
+    ) -> Result<(), Error> {
         let too_much = |what: &str| {
             Err(Error::new("LB1053", format!("{} cannot give away {what}", self.name))
                 .hint("a token can do at most what its maker can"))

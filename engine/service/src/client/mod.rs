@@ -48,7 +48,13 @@ impl Client {
     }
 
     /// Sends a call. Each has a connection of its own: there are few, and none is cut off by another one.
-    async fn send(&self, method: Method, path: &str, accept: &str, body: Option<Vec<u8>>) -> Result<Response<Incoming>, Error> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Response<Incoming>, Error> {
         let stream = connect(&self.folder).await.map_err(unreachable_service)?;
         let stream = stream.ok_or_else(|| unreachable_service("nobody is there any more"))?;
         let (mut sender, connection) =
@@ -71,7 +77,12 @@ impl Client {
         Err(refusal(status, &whole(response).await?))
     }
 
-    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<T, Error> {
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, Error> {
         let body = body.map(serde_json::to_vec).transpose().map_err(unreachable_service)?;
         let response = self.send(method, path, "application/json", body).await?;
         serde_json::from_slice(&whole(response).await?).map_err(unreachable_service)

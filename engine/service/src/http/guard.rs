@@ -110,9 +110,8 @@ async fn admit(app: &Arc<App>, route: &str, mut request: Request, next: Next) ->
     let app = Arc::clone(app);
     // A caller that goes away must not leave a call half done.
     let done = tokio::spawn(async move { change(&app, &person, from, request, next).await });
-    done.await.unwrap_or_else(|cause| {
-        Err(Error::new("LB1071", "the call came to a sudden end").with("cause", cause).into())
-    })
+    done.await
+        .unwrap_or_else(|cause| Err(Error::new("LB1071", "the call came to a sudden end").with("cause", cause).into()))
 }
 
 fn too_often(app: &App, seconds: u64) -> Problem {

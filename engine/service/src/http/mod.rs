@@ -22,8 +22,8 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, on};
 use lifeboat_core::Error;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths};
 use utoipa::openapi::{ComponentsBuilder, SecurityRequirement};
+use utoipa::openapi::{HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths};
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -69,7 +69,8 @@ impl Api {
             .version(version)
             .license(Some(licence))
             .build();
-        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token of the service.")).build();
+        let token =
+            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token of the service.")).build();
         let mut components = ComponentsBuilder::new().security_scheme("token", SecurityScheme::Http(token));
         components = components.schema_from::<Problem>();
         let doc = OpenApiBuilder::new()

@@ -113,12 +113,16 @@ pub(crate) async fn compile(
 ) -> Result<Compiled, Problem> {
     let found = app.library.find(name).map_err(|(error, found)| Problem::with_diagnostics(error, found))?;
     let (workshop, inputs, file) = (Arc::clone(&app.workshop), inputs.clone(), PathBuf::from(found.file));
+    // Never closed; without a permit it would be made all the same.
+    let _permit = app.compilers.acquire().await;
     let made = tokio::task::spawn_blocking(move || workshop.compile(&file, mode, &inputs)).await;
     let made = made.map_err(|cause| Error::new("LB1071", "the compiler came to a sudden end").with("cause", cause))?;
     match made {
         // The name decides who may do it, so it has to be that of what runs.
         Ok(compiled) if compiled.plan.runbook != name || compiled.plan.mode != mode => {
-            Err(Error::new("LB1057", format!("the file of the runbook '{name}' was just changed")).hint("try again").into())
+            Err(Error::new("LB1057", format!("the file of the runbook '{name}' was just changed"))
+                .hint("try again")
+                .into())
         }
         Ok(compiled) => Ok(compiled),
         Err(Refused::Error(error)) => Err(error.into()),

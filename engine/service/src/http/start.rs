@@ -103,8 +103,10 @@ fn looked_at(new: &NewRun, is: &Digest) -> Result<(), Error> {
             .with("is", is)
             .hint("something changed: the runbook, a plugin, an input; look at POST /v1/plans again")),
         None if new.mode == Mode::Drill => Ok(()),
-        None => Err(Error::new("LB1057", format!("a run in mode {} names the plan that was looked at", new.mode.as_str()))
-            .hint("POST /v1/plans shows the plan; send its fingerprint")),
+        None => {
+            Err(Error::new("LB1057", format!("a run in mode {} names the plan that was looked at", new.mode.as_str()))
+                .hint("POST /v1/plans shows the plan; send its fingerprint"))
+        }
     }
 }
 

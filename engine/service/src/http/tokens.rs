@@ -100,5 +100,7 @@ pub(crate) async fn revoke(
     Place(id): Place<String>,
 ) -> Result<Response, Problem> {
     person.may(Right::Administer)?;
+    let token = app.tokens.get(&id).await?;
+    person.covers(&token.roles, token.drill, token.failover, &token.runbooks)?;
     answer::plain(StatusCode::OK, &app.tokens.revoke(&id, &person.name, app.now()).await?)
 }

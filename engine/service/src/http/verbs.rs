@@ -1,5 +1,6 @@
 //! What people say to a run. The name that is recorded is the caller's, whatever the body says.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -121,7 +122,9 @@ fn spoken_since(loaded: &Loaded, seq: u64, verb: &Verb, said: &Said) -> bool {
         | (EventKind::StepSkipped { step, said: by }, Verb::Skip(of))
         | (EventKind::Approved { step, said: by, .. }, Verb::Approve { step: of, .. })
         | (EventKind::Denied { step, said: by }, Verb::Deny { step: of, .. })
-        | (EventKind::StepMarkedDone { step, said: by, .. }, Verb::MarkDone { step: of, .. }) => step == of && by == said,
+        | (EventKind::StepMarkedDone { step, said: by, .. }, Verb::MarkDone { step: of, .. }) => {
+            step == of && by == said
+        }
         (EventKind::RunPaused { said: by }, Verb::Pause)
         | (EventKind::RunUnpaused { said: by }, Verb::Unpause)
         | (EventKind::RunAbandoned { said: by }, Verb::Abandon)
@@ -149,9 +152,10 @@ fn different_people(state: &RunState, verb: &Verb, said: &Said) -> Result<(), Er
     let Phase::Approval { given, .. } = &now.phase else { return Ok(()) };
     let starter = &state.said.by;
     let quorum = plan.approval.as_ref().map_or(1, |approval| approval.quorum);
-    let yes = given.iter().map(|given| &given.by).chain([&said.by]);
-    let others = yes.clone().any(|by| by != starter);
-    if others || yes.count() < usize::try_from(quorum).unwrap_or(usize::MAX) {
+    // Who says yes twice counts once; the engine refuses the second one.
+    let yes: BTreeSet<&String> = given.iter().map(|given| &given.by).chain([&said.by]).collect();
+    let others = yes.iter().any(|by| *by != starter);
+    if others || yes.len() < usize::try_from(quorum).unwrap_or(usize::MAX) {
         return Ok(());
     }
     Err(Error::new("LB1054", format!("{starter} started this run, and cannot be the only one to approve it"))
@@ -226,14 +230,9 @@ on_step!(
     "Try a failed or in-doubt step again.",
     |_, _, step| Verb::Retry(step)
 );
-on_step!(
-    skip,
-    "/v1/runs/{run}/steps/{step}/skip",
-    "skip-step",
-    Right::Steer,
-    "Go on without a step.",
-    |_, _, step| Verb::Skip(step)
-);
+on_step!(skip, "/v1/runs/{run}/steps/{step}/skip", "skip-step", Right::Steer, "Go on without a step.", |_, _, step| {
+    Verb::Skip(step)
+});
 on_step!(
     deny,
     "/v1/runs/{run}/steps/{step}/deny",

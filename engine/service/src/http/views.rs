@@ -216,7 +216,8 @@ pub(crate) async fn steps(
     let limit = ask::page(part.limit)?;
     let from = usize::try_from(part.cursor.unwrap_or(0)).map_err(|_| ask::bad_cursor())?;
     let state = load(&app, &person, &run).await?.state;
-    let steps: Vec<StepView> = state.steps().skip(from).take(limit).map(|(step, now)| StepView::of(step, now)).collect();
+    let steps: Vec<StepView> =
+        state.steps().skip(from).take(limit).map(|(step, now)| StepView::of(step, now)).collect();
     let end = from.saturating_add(steps.len());
     let next = (end < state.plan.steps.len()).then(|| end.to_string());
     answer::json(&StepsPage { steps, next })
