@@ -11,5 +11,6 @@ mod people;
 mod recovery;
 mod s3;
 mod secrets;
+mod serve;
 mod vault;
 mod verbs;

@@ -248,6 +248,8 @@ pub enum Command {
     Unpause(RunVerb),
     /// Take over by hand: the run ends as it is, nothing is undone, and its locks are free.
     Abandon(RunVerb),
+    /// Write an operator file to start from: lifeboat.kdl, with what there is in comments.
+    Init,
     /// Serve the API: runs, verbs, plans, events; until Ctrl-C. Other commands on this data folder then go through it.
     Serve(ServeArgs),
     /// Tokens of the service: make, list, revoke.

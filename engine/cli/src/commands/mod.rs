@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod explain;
 pub mod fmt;
+pub mod init;
 pub mod journal;
 pub mod needs;
 pub mod plan;
@@ -60,6 +61,7 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Unpause(verb) => block(verbs::on_run(world, &verb, Verb::Unpause)),
         Command::Abandon(verb) => block(verbs::on_run(world, &verb, Verb::Abandon)),
         Command::Cancel { run, compensate, said: speaker } => block(verbs::cancel(world, &run, compensate, &speaker)),
+        Command::Init => init::init(world),
         Command::Serve(args) => block(serve::serve(world, args)),
         Command::Token(command) => block(token::token(world, command)),
         Command::Report { run } => report::report(world, &run),

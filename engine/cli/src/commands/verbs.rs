@@ -82,8 +82,8 @@ pub async fn deny(world: &World, args: &StepVerb) -> Result<Exit, Error> {
 /// As [`on_step`]; `LB0506` when the fingerprint is not that of the run.
 pub async fn approve(world: &World, args: &StepVerb, fingerprint: Option<String>) -> Result<Exit, Error> {
     let said = said(args.said.by.as_deref(), &args.said.reason)?;
-    let verb = |roles: Option<Vec<String>>| {
-        |state: &RunState| {
+    let verb = move |roles: Option<Vec<String>>| {
+        move |state: &RunState| {
             let fingerprint = fingerprint.map_or_else(|| state.fingerprint.clone(), Digest);
             Verb::Approve { step: StepId(args.step.clone()), fingerprint, roles }
         }
