@@ -76,7 +76,7 @@ impl Workshop for Bench {
             description: runbook.description.clone(),
             modes: runbook.modes().into_iter().collect(),
             inputs: runbook.inputs.iter().map(input).collect(),
-            name: Some(runbook.name.text),
+            name: Some(runbook.name),
             diagnostics,
             files,
         }
