@@ -63,7 +63,8 @@ impl Served {
         let log = fs::read_to_string(self.bench.path("background.log")).unwrap();
         let address = log.split("http://").nth(1).unwrap().split([';', '\u{1b}']).next().unwrap().to_owned();
         let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n")
+            .unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -97,7 +98,13 @@ fn commands_go_through_the_service_that_has_the_data_folder() {
     let token = token.trim();
     assert_eq!(served.get("/v1/me", token).1["name"], "ada");
     let books = served.get("/v1/runbooks", token).1;
-    let good: Vec<&str> = books["runbooks"].as_array().unwrap().iter().filter(|book| book["good"] == true).map(|book| book["name"].as_str().unwrap()).collect();
+    let good: Vec<&str> = books["runbooks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|book| book["good"] == true)
+        .map(|book| book["name"].as_str().unwrap())
+        .collect();
     assert_eq!(good, ["asks", "long"]);
     let plugins = served.get("/v1/plugins", token).1;
     assert!(plugins["plugins"].as_array().unwrap().iter().any(|plugin| plugin["description"]["name"] == "fs"));
@@ -116,7 +123,8 @@ fn commands_go_through_the_service_that_has_the_data_folder() {
 fn a_killed_service_goes_on_where_it_was_and_a_stopped_one_hands_back() {
     let mut served = Served::new("");
     let mut watching = served.bench.command(&["run", "-y", "books/long.kdl"]);
-    let mut watching = watching.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut watching =
+        watching.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
     let begin = Instant::now();
     while !served.bench.run(&["events", "r-"]).out.contains("wait-started") {
         assert!(begin.elapsed() < Duration::from_secs(30), "the run never waits");
@@ -134,11 +142,8 @@ fn a_killed_service_goes_on_where_it_was_and_a_stopped_one_hands_back() {
     let events = served.bench.events();
     assert_eq!((attempts(&events, "take"), attempts(&events, "prove")), (1, 1), "each step once");
 
-    rustix::process::kill_process(
-        rustix::process::Pid::from_child(&served.child),
-        rustix::process::Signal::TERM,
-    )
-    .unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&served.child), rustix::process::Signal::TERM)
+        .unwrap();
     assert_eq!(served.child.wait().unwrap().code(), Some(0));
     served.bench.wait_for("stopped; nothing is lost");
     assert!(!served.bench.path(".lifeboat/service.sock").exists());

@@ -8,7 +8,6 @@ use lifeboat_core::Error;
 use lifeboat_core::ports::Store;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
-use utoipa::ToSchema;
 
 use crate::access::Person;
 use crate::documents::Documents;
@@ -19,7 +18,8 @@ const HEAD: &str = "audit/head";
 const NOTED_EVERY: u64 = 64;
 
 /// An entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entry {
     /// Its number, from 1, without gaps.
     pub number: u64,

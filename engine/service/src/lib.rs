@@ -27,9 +27,11 @@ mod workshop;
 
 pub use crate::app::Parts;
 pub use crate::audit::Entry;
+#[cfg(feature = "openapi")]
+pub use crate::http::openapi;
 pub use crate::http::{
     ApproveBody, CancelBody, EventView, MadeToken, MarkDoneBody, Me, NewPlan, NewRun, PlanView, RunRow, RunView,
-    RunsPage, SaidBody, StepView, openapi,
+    RunsPage, SaidBody, StepView, paths,
 };
 pub use crate::library::RunbookView;
 pub use crate::measured::Measured;

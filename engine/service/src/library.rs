@@ -9,7 +9,6 @@ use std::time::SystemTime;
 use lifeboat_core::Error;
 use lifeboat_core::plan::Mode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::workshop::{Diagnosis, InputView, Looked, Workshop};
 
@@ -19,7 +18,8 @@ const FILES_MAX: usize = 10_000;
 const DEPTH_MAX: usize = 16;
 
 /// A runbook, or a file that should be one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunbookView {
     /// Its name; of a file that cannot be read so far, its path.
     pub name: String,
@@ -31,7 +31,7 @@ pub struct RunbookView {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// The modes that it can be run in.
-    #[schema(value_type = Vec<String>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub modes: Vec<Mode>,
     /// Its inputs.
     pub inputs: Vec<InputView>,

@@ -4,12 +4,12 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use lifeboat_core::Error;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::workshop::Diagnosis;
 
 /// What is answered instead of what was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// `urn:lifeboat:` and the code.
     #[serde(rename = "type")]

@@ -7,10 +7,10 @@ use lifeboat_core::Error;
 use lifeboat_core::plan::{Mode, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 /// A mistake or a warning about a runbook, as `lifeboat check --format json` prints it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Diagnosis {
     /// The code, which has a page.
     pub code: String,
@@ -37,7 +37,8 @@ impl Diagnosis {
 }
 
 /// An input of a runbook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InputView {
     /// Its name.
     pub name: String,

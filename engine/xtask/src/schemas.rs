@@ -25,16 +25,21 @@ const CORE: [&str; 11] = [
 ];
 
 /// Of the workspace with all its features, as the tests are built: then nothing is built twice.
-const EXAMPLES: [&str; 10] = [
+const LANGUAGE: [&str; 8] =
+    ["cargo", "build", "--release", "--locked", "--quiet", "--workspace", "--example", "language"];
+
+/// Apart, as that of `core`.
+const OPENAPI: [&str; 11] = [
     "cargo",
-    "build",
+    "run",
     "--release",
     "--locked",
     "--quiet",
-    "--workspace",
+    "--package",
+    "lifeboat-service",
     "--example",
-    "language",
-    "--example",
+    "openapi",
+    "--features",
     "openapi",
 ];
 
@@ -86,11 +91,10 @@ fn generated() -> Result<BTreeMap<String, String>, String> {
         let text = serde_json::to_string_pretty(&schema).map_err(|error| format!("{name}: {error}"))?;
         files.insert(name, text + "\n");
     }
-    shell::run(&EXAMPLES)?;
-    for (name, example) in [("runbook.md", "language"), ("openapi.json", "openapi")] {
-        let program = shell::target().join("release/examples").join(example);
-        files.insert(name.to_owned(), shell::output(&[&program.to_string_lossy()])?);
-    }
+    shell::run(&LANGUAGE)?;
+    let program = shell::target().join("release/examples/language");
+    files.insert("runbook.md".to_owned(), shell::output(&[&program.to_string_lossy()])?);
+    files.insert("openapi.json".to_owned(), shell::output(&OPENAPI)?);
     Ok(files)
 }
 

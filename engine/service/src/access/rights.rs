@@ -1,10 +1,10 @@
 //! Roles, and the rights that come with them.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// What a token is for. Each role may also look at everything in its scope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Looks.

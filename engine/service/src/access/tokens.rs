@@ -7,7 +7,6 @@ use lifeboat_core::Error;
 use lifeboat_core::ports::Store;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::Role;
 use crate::documents::Documents;
@@ -24,7 +23,8 @@ const PREFIX: &str = "lifeboat_";
 const TRIES: u32 = 16;
 
 /// A token, without what proves it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Token {
     /// Its name: ten characters, no secret.
     pub id: String,
@@ -57,15 +57,16 @@ pub struct Token {
 }
 
 /// A token that is to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// The person or program that it is for.
-    #[schema(max_length = 100)]
+    #[cfg_attr(feature = "openapi", schema(max_length = 100))]
     pub owner: String,
     /// What it is for.
     #[serde(default)]
-    #[schema(max_length = 500)]
+    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub note: String,
     /// Its roles; at least one.
     pub roles: BTreeSet<Role>,
@@ -77,10 +78,10 @@ pub struct NewToken {
     pub failover: bool,
     /// The runbooks in its scope; `*` at the end of a name stands for anything. Empty: all.
     #[serde(default)]
-    #[schema(max_items = 50)]
+    #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub runbooks: Vec<String>,
     /// How long it is good for, in seconds: at most a year.
-    #[schema(minimum = 1, maximum = 31622400)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31622400))]
     pub expires_in_s: u64,
 }
 

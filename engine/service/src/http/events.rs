@@ -9,7 +9,6 @@ use lifeboat_core::Error;
 use lifeboat_core::ids::RunId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
 
 use super::ask::{self, Params, Place};
 use super::{answer, stream};
@@ -18,16 +17,18 @@ use crate::app::App;
 use crate::problem::Problem;
 
 /// An event of a run.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventView {
     /// Its number, from 1.
     pub seq: u64,
     /// The event, as schemas/event.schema.json says.
-    #[schema(value_type = Object)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub event: Value,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct EventsPage {
     /// The events, oldest first.
     events: Vec<EventView>,
@@ -37,26 +38,27 @@ pub(crate) struct EventsPage {
 }
 
 /// Which events.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct After {
     /// Those after this number.
     after: Option<u64>,
     /// How many: 100, and at most 500. A stream has no end of its own.
-    #[param(minimum = 1, maximum = 500)]
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
     limit: Option<usize>,
 }
 
 /// The events of a run. With `Accept: text/event-stream`, a stream: each event has its number as id, so that a client goes on
 /// after a break with `Last-Event-ID`. Progress and log lines come between, without id. When the run rests, `rest` says
 /// so; when it has ended, the stream ends, and is answered with 204 when it is asked for again.
-#[utoipa::path(get, path = "/v1/runs/{run}/events", operation_id = "list-events", tag = "runs",
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/runs/{run}/events", operation_id = "list-events", tag = "runs",
     params(("run" = String, Path, description = "The run."), After,
         ("Last-Event-ID" = Option<u64>, Header, description = "The last event that was seen.")), responses(
     (status = 200, description = "A page of events, or a stream.", content((EventsPage = "application/json"), (String = "text/event-stream"))),
     (status = 204, description = "The run has ended, and there is nothing more to stream."),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn events(
     State(app): State<Arc<App>>,
     person: Person,

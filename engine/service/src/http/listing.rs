@@ -8,7 +8,6 @@ use lifeboat_core::ids::RunId;
 use lifeboat_core::plan::Mode;
 use lifeboat_core::state::{RunStatus, Summary};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
 use super::answer;
 use super::ask::{self, Params};
@@ -17,18 +16,19 @@ use crate::app::App;
 use crate::problem::Problem;
 
 /// A run in the list.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunRow {
     /// Its name.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub run: RunId,
     /// The runbook.
     pub runbook: String,
     /// The mode.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub mode: Mode,
     /// `running`, `waiting`, `paused`, `compensating`, `stuck`, `succeeded`, `failed`, `cancelled` or `abandoned`.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub status: RunStatus,
     /// Steps that are complete.
     pub complete: usize,
@@ -47,7 +47,8 @@ pub struct RunRow {
 }
 
 /// A page of the list, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunsPage {
     /// The runs.
     pub runs: Vec<RunRow>,
@@ -57,19 +58,20 @@ pub struct RunsPage {
 }
 
 /// Which runs.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
     /// Only those in this state.
-    #[param(value_type = Option<String>)]
+    #[cfg_attr(feature = "openapi", param(value_type = Option<String>))]
     status: Option<RunStatus>,
     /// Only those of this runbook.
     runbook: Option<String>,
     /// Only those in this mode.
-    #[param(value_type = Option<String>)]
+    #[cfg_attr(feature = "openapi", param(value_type = Option<String>))]
     mode: Option<Mode>,
     /// How many: 100, and at most 500.
-    #[param(minimum = 1, maximum = 500)]
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
     limit: Option<usize>,
     /// Where to go on: `next` of the page before.
     cursor: Option<String>,
@@ -85,10 +87,10 @@ impl Which {
 }
 
 /// List runs, newest first.
-#[utoipa::path(get, path = "/v1/runs", operation_id = "list-runs", tag = "runs", params(Which), responses(
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/runs", operation_id = "list-runs", tag = "runs", params(Which), responses(
     (status = 200, description = "A page of runs.", body = RunsPage, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     person: Person,

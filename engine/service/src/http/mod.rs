@@ -6,6 +6,8 @@ mod events;
 mod guard;
 mod health;
 mod listing;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod records;
 mod runbooks;
 mod start;
@@ -18,18 +20,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::handler::Handler;
 use axum::routing::{MethodFilter, on};
 use lifeboat_core::Error;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, SecurityRequirement};
-use utoipa::openapi::{HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths};
 
 use crate::app::App;
 use crate::problem::Problem;
 
 pub use events::EventView;
 pub use listing::{RunRow, RunsPage};
+#[cfg(feature = "openapi")]
+pub use openapi::openapi;
 pub use runbooks::{NewPlan, PlanView};
 pub use start::NewRun;
 pub use tokens::{MadeToken, Me};
@@ -39,114 +39,84 @@ pub use views::{RunView, StepView};
 pub(crate) use runbooks::compile;
 pub(crate) use start::begin;
 
-/// Routes with their documentation: a route cannot be added without it.
-struct Api {
-    router: Router<Arc<App>>,
-    doc: OpenApi,
-}
-
-/// Adds a handler under what `utoipa::path` says of it.
+/// The routes: method, path, handler, and what `utoipa` makes of the handler's documentation. The test of the committed
+/// document holds it to this table.
 macro_rules! routes {
-    ($api:expr, $($module:ident :: $handler:ident as $doc:ident),+ $(,)?) => {
-        $api$(.add::<$module::$doc, _, _>($module::$handler))+
+    ($with:ident) => {
+        $with! {
+            Get "/v1/runs" listing::list __path_list;
+            Post "/v1/runs" start::start __path_start;
+            Get "/v1/runs/{run}" views::show __path_show;
+            Get "/v1/runs/{run}/steps" views::steps __path_steps;
+            Get "/v1/runs/{run}/steps/{step}" views::step __path_step;
+            Get "/v1/runs/{run}/plan" views::plan __path_plan;
+            Get "/v1/runs/{run}/events" events::events __path_events;
+            Post "/v1/runs/{run}/steps/{step}/approve" verbs::approve __path_approve;
+            Post "/v1/runs/{run}/steps/{step}/deny" verbs::deny __path_deny;
+            Post "/v1/runs/{run}/steps/{step}/retry" verbs::retry __path_retry;
+            Post "/v1/runs/{run}/steps/{step}/skip" verbs::skip __path_skip;
+            Post "/v1/runs/{run}/steps/{step}/mark-done" verbs::mark_done __path_mark_done;
+            Post "/v1/runs/{run}/pause" verbs::pause __path_pause;
+            Post "/v1/runs/{run}/unpause" verbs::unpause __path_unpause;
+            Post "/v1/runs/{run}/cancel" verbs::cancel __path_cancel;
+            Post "/v1/runs/{run}/abandon" verbs::abandon __path_abandon;
+            Post "/v1/runs/{run}/resume" verbs::resume __path_resume;
+            Get "/v1/runbooks" runbooks::runbooks __path_runbooks;
+            Post "/v1/plans" runbooks::make_plan __path_make_plan;
+            Get "/v1/plugins" runbooks::plugins __path_plugins;
+            Get "/v1/me" tokens::me __path_me;
+            Get "/v1/tokens" tokens::tokens __path_tokens;
+            Post "/v1/tokens" tokens::create __path_create;
+            Delete "/v1/tokens/{id}" tokens::revoke __path_revoke;
+            Get "/v1/audit" records::audit __path_audit;
+            Get "/healthz" health::healthz __path_healthz;
+            Get "/readyz" health::readyz __path_readyz;
+            Get "/metrics" health::metrics __path_metrics;
+            Get "/v1/openapi.json" health::document __path_document;
+        }
     };
 }
 
-fn filter(method: &HttpMethod) -> MethodFilter {
-    match method {
-        HttpMethod::Post => MethodFilter::POST,
-        HttpMethod::Delete => MethodFilter::DELETE,
-        _ => MethodFilter::GET,
-    }
+#[derive(Clone, Copy)]
+enum Method {
+    Get,
+    Post,
+    Delete,
 }
 
-impl Api {
-    fn new(version: &str) -> Self {
-        let licence = LicenseBuilder::new().name("MIT OR Apache-2.0").build();
-        let info = InfoBuilder::new()
-            .title("Lifeboat")
-            .description(Some(include_str!("about.md")))
-            .version(version)
-            .license(Some(licence))
-            .build();
-        let token =
-            HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token of the service.")).build();
-        let mut components = ComponentsBuilder::new().security_scheme("token", SecurityScheme::Http(token));
-        components = components.schema_from::<Problem>();
-        let doc = OpenApiBuilder::new()
-            .info(info)
-            .paths(Paths::new())
-            .components(Some(components.build()))
-            .security(Some([SecurityRequirement::new("token", Vec::<String>::new())]))
-            .build();
-        Self { router: Router::new(), doc }
-    }
-
-    fn add<P, H, T>(mut self, handler: H) -> Self
-    where
-        P: utoipa::Path + utoipa::__dev::SchemaReferences,
-        H: Handler<T, Arc<App>>,
-        T: 'static,
-    {
-        let (path, methods) = (P::path(), P::methods());
-        let mut schemas = Vec::new();
-        P::schemas(&mut schemas);
-        if let Some(components) = &mut self.doc.components {
-            components.schemas.extend(schemas);
+impl Method {
+    const fn filter(self) -> MethodFilter {
+        match self {
+            Method::Get => MethodFilter::GET,
+            Method::Post => MethodFilter::POST,
+            Method::Delete => MethodFilter::DELETE,
         }
-        for method in &methods {
-            self.router = self.router.route(&path, on(filter(method), handler.clone()));
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "get",
+            Method::Post => "post",
+            Method::Delete => "delete",
         }
-        self.doc.paths.add_path_operation(path, methods, P::operation());
-        self
     }
 }
 
-fn api() -> Api {
-    let api = Api::new("1");
-    let api = routes!(
-        api,
-        listing::list as __path_list,
-        start::start as __path_start,
-        views::show as __path_show,
-        views::steps as __path_steps,
-        views::step as __path_step,
-        views::plan as __path_plan,
-        events::events as __path_events,
-    );
-    let api = routes!(
-        api,
-        verbs::approve as __path_approve,
-        verbs::deny as __path_deny,
-        verbs::retry as __path_retry,
-        verbs::skip as __path_skip,
-        verbs::mark_done as __path_mark_done,
-        verbs::pause as __path_pause,
-        verbs::unpause as __path_unpause,
-        verbs::cancel as __path_cancel,
-        verbs::abandon as __path_abandon,
-        verbs::resume as __path_resume,
-    );
-    routes!(
-        api,
-        runbooks::runbooks as __path_runbooks,
-        runbooks::make_plan as __path_make_plan,
-        runbooks::plugins as __path_plugins,
-        tokens::me as __path_me,
-        tokens::tokens as __path_tokens,
-        tokens::create as __path_create,
-        tokens::revoke as __path_revoke,
-        records::audit as __path_audit,
-        health::healthz as __path_healthz,
-        health::readyz as __path_readyz,
-        health::metrics as __path_metrics,
-        health::document as __path_document,
-    )
+macro_rules! serve {
+    ($($method:ident $path:literal $module:ident :: $handler:ident $doc:ident;)*) => {
+        Router::new()$(.route($path, on(Method::$method.filter(), $module::$handler)))*
+    };
 }
 
-/// The API as OpenAPI describes it.
-pub fn openapi() -> OpenApi {
-    api().doc
+macro_rules! name {
+    ($($method:ident $path:literal $module:ident :: $handler:ident $doc:ident;)*) => {
+        vec![$((Method::$method.as_str(), $path)),*]
+    };
+}
+
+/// The routes of the API: method and path.
+pub fn paths() -> Vec<(&'static str, &'static str)> {
+    routes!(name)
 }
 
 async fn nothing() -> Problem {
@@ -159,8 +129,8 @@ async fn not_so() -> Problem {
 
 /// The whole API.
 pub(crate) fn router(app: &Arc<App>) -> Router {
-    api()
-        .router
+    let router: Router<Arc<App>> = routes!(serve);
+    router
         .method_not_allowed_fallback(not_so)
         .fallback(nothing)
         // Bodies are read by ourselves, within a time, too.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::answer;
 use super::ask::{self, Params};
@@ -16,7 +15,8 @@ use crate::app::App;
 use crate::audit::Entry;
 use crate::problem::Problem;
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct AuditPage {
     /// The entries, newest first.
     entries: Vec<Entry>,
@@ -26,10 +26,10 @@ pub(crate) struct AuditPage {
 }
 
 /// Who did what, newest first: every call that changes something, and what came of it.
-#[utoipa::path(get, path = "/v1/audit", operation_id = "list-audit", tag = "tokens", params(Part), responses(
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/audit", operation_id = "list-audit", tag = "tokens", params(Part), responses(
     (status = 200, description = "A page of entries.", body = AuditPage, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn audit(
     State(app): State<Arc<App>>,
     person: Person,

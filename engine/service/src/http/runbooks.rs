@@ -12,7 +12,6 @@ use lifeboat_core::ids::Digest;
 use lifeboat_core::plan::Mode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use super::answer;
 use super::ask::Json;
@@ -23,13 +22,14 @@ use crate::problem::Problem;
 use crate::workshop::{Compiled, Diagnosis, Refused};
 
 /// What a plan is made of.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewPlan {
     /// The runbook, by name.
     pub runbook: String,
     /// The mode.
-    #[schema(value_type = String, example = "drill")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "drill"))]
     pub mode: Mode,
     /// Values for its inputs.
     #[serde(default)]
@@ -37,36 +37,39 @@ pub struct NewPlan {
 }
 
 /// A plan, as a run of it would be.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PlanView {
     /// What a start names, so that what was shown is what runs.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub fingerprint: Digest,
     /// The plan, as schemas/plan.schema.json says.
-    #[schema(value_type = Object)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub plan: Value,
     /// What a person should look at.
     pub warnings: Vec<Diagnosis>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct RunbookList {
     /// The runbooks, by name, with those that are refused.
     runbooks: Vec<RunbookView>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct PluginList {
     /// Each as it describes itself, with the digest of its file.
-    #[schema(value_type = Vec<Object>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     plugins: Vec<Value>,
 }
 
 /// List runbooks, also those that are refused, with their mistakes.
-#[utoipa::path(get, path = "/v1/runbooks", operation_id = "list-runbooks", tag = "runbooks", responses(
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/runbooks", operation_id = "list-runbooks", tag = "runbooks", responses(
     (status = 200, description = "The runbooks.", body = RunbookList, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn runbooks(State(app): State<Arc<App>>, person: Person) -> Result<Response, Problem> {
     person.may(Right::Look)?;
     let runbooks = app.library.all().iter().filter(|view| person.sees(&view.name)).cloned().collect();
@@ -74,10 +77,10 @@ pub(crate) async fn runbooks(State(app): State<Arc<App>>, person: Person) -> Res
 }
 
 /// Compile a runbook, and show what would happen. Nothing is started.
-#[utoipa::path(post, path = "/v1/plans", operation_id = "make-plan", tag = "runbooks", request_body = NewPlan, responses(
+#[cfg_attr(feature = "openapi", utoipa::path(post, path = "/v1/plans", operation_id = "make-plan", tag = "runbooks", request_body = NewPlan, responses(
     (status = 200, description = "The plan.", body = PlanView, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn make_plan(
     State(app): State<Arc<App>>,
     person: Person,
@@ -92,10 +95,10 @@ pub(crate) async fn make_plan(
 }
 
 /// List plugins.
-#[utoipa::path(get, path = "/v1/plugins", operation_id = "list-plugins", tag = "runbooks", responses(
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/plugins", operation_id = "list-plugins", tag = "runbooks", responses(
     (status = 200, description = "The plugins.", body = PluginList, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn plugins(State(app): State<Arc<App>>, person: Person) -> Result<Response, Problem> {
     person.may(Right::Look)?;
     answer::json(&PluginList { plugins: app.workshop.plugins() })

@@ -11,7 +11,6 @@ use lifeboat_core::event::Said;
 use lifeboat_core::ids::{Digest, RunId};
 use lifeboat_core::plan::Mode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::ask::{self, Json, Slot};
 use super::views::RunView;
@@ -22,20 +21,21 @@ use crate::once::Note;
 use crate::problem::Problem;
 
 /// A run that is to be started.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewRun {
     /// The runbook, by name.
     pub runbook: String,
     /// The mode.
-    #[schema(value_type = String, example = "drill")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "drill"))]
     pub mode: Mode,
     /// Values for its inputs.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
     /// The fingerprint of the plan that was looked at (`POST /v1/plans`). Only a drill may be started without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub fingerprint: Option<Digest>,
     /// Why.
     #[serde(default)]
@@ -43,12 +43,12 @@ pub struct NewRun {
 }
 
 /// Start a run.
-#[utoipa::path(post, path = "/v1/runs", operation_id = "start-run", tag = "runs", request_body = NewRun,
+#[cfg_attr(feature = "openapi", utoipa::path(post, path = "/v1/runs", operation_id = "start-run", tag = "runs", request_body = NewRun,
     params(("Idempotency-Key" = Option<String>, Header, description = "A random text: the run is made once for it.")),
     responses(
     (status = 201, description = "The run is made, and goes on by itself.", body = RunView, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
     person: Person,

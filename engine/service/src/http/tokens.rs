@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::answer::{self, Secret};
 use super::ask::{Json, Place};
@@ -16,7 +15,8 @@ use crate::app::App;
 use crate::problem::Problem;
 
 /// A token that was just made.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MadeToken {
     /// The token.
     pub token: Token,
@@ -25,7 +25,8 @@ pub struct MadeToken {
 }
 
 /// Who is calling, as the service sees it.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Me {
     /// The name that is recorded.
     pub name: String,
@@ -43,38 +44,39 @@ pub struct Me {
     pub version: String,
 }
 
-#[derive(Serialize, Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct TokenList {
     /// The tokens, oldest first, also those that are over.
     pub(crate) tokens: Vec<Token>,
 }
 
 /// Who am I, and what may I do?
-#[utoipa::path(get, path = "/v1/me", operation_id = "show-me", tag = "tokens", responses(
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/me", operation_id = "show-me", tag = "tokens", responses(
     (status = 200, description = "The caller.", body = Me, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn me(State(app): State<Arc<App>>, person: Person) -> Result<Response, Problem> {
     let Person { name, known_by, roles, drill, failover, runbooks } = person;
     answer::json(&Me { name, known_by, roles, drill, failover, runbooks, version: app.version.clone() })
 }
 
 /// List tokens, without what proves them.
-#[utoipa::path(get, path = "/v1/tokens", operation_id = "list-tokens", tag = "tokens", responses(
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/tokens", operation_id = "list-tokens", tag = "tokens", responses(
     (status = 200, description = "The tokens.", body = TokenList, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn tokens(State(app): State<Arc<App>>, person: Person) -> Result<Response, Problem> {
     person.may(Right::Administer)?;
     answer::json(&TokenList { tokens: app.tokens.list().await? })
 }
 
 /// Make a token. It can do at most what its maker can.
-#[utoipa::path(post, path = "/v1/tokens", operation_id = "create-token", tag = "tokens", request_body = NewToken, responses(
+#[cfg_attr(feature = "openapi", utoipa::path(post, path = "/v1/tokens", operation_id = "create-token", tag = "tokens", request_body = NewToken, responses(
     (status = 201, description = "The token. Its secret is shown this once, also under an Idempotency-Key.",
         body = MadeToken, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     person: Person,
@@ -89,11 +91,11 @@ pub(crate) async fn create(
 }
 
 /// End a token at once.
-#[utoipa::path(delete, path = "/v1/tokens/{id}", operation_id = "revoke-token", tag = "tokens",
+#[cfg_attr(feature = "openapi", utoipa::path(delete, path = "/v1/tokens/{id}", operation_id = "revoke-token", tag = "tokens",
     params(("id" = String, Path, description = "The id of the token.")), responses(
     (status = 200, description = "The token, as it is now.", body = Token, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
     person: Person,

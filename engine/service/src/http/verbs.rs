@@ -13,7 +13,6 @@ use lifeboat_core::state::{Phase, RunState};
 use lifeboat_runtime::{Loaded, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use super::answer;
 use super::ask::{self, Json, Place, Slot};
@@ -24,7 +23,8 @@ use crate::once::Note;
 use crate::problem::Problem;
 
 /// Why.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SaidBody {
     /// Why.
@@ -33,11 +33,12 @@ pub struct SaidBody {
 }
 
 /// Yes.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApproveBody {
     /// The fingerprint of the plan that was looked at.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub fingerprint: Option<Digest>,
     /// Why.
     #[serde(default)]
@@ -45,7 +46,8 @@ pub struct ApproveBody {
 }
 
 /// How a run is cancelled.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CancelBody {
     /// Whether what was done is undone, in reverse order.
@@ -57,16 +59,17 @@ pub struct CancelBody {
 }
 
 /// A step that was done by hand.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MarkDoneBody {
     /// Its outputs, as its plugin would have given them.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub outputs: Value,
     /// Files in the data folder that show it. Over the socket only: who sends it has put them there.
     #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     pub evidence: Vec<EvidenceFile>,
     /// Why.
     #[serde(default)]
@@ -174,14 +177,14 @@ macro_rules! call {
 macro_rules! on_step {
     ($name:ident, $path:literal, $id:literal, $right:expr, $doc:literal, $verb:expr) => {
         #[doc = $doc]
-        #[utoipa::path(post, path = $path, operation_id = $id, tag = "verbs", request_body = SaidBody,
+        #[cfg_attr(feature = "openapi", utoipa::path(post, path = $path, operation_id = $id, tag = "verbs", request_body = SaidBody,
             params(("run" = String, Path, description = "The run."), ("step" = String, Path, description = "The step."),
                 ("Idempotency-Key" = Option<String>, Header, description = "A random text: said once for it."),
                 ("If-Match" = Option<String>, Header, description = "The ETag of the run as it was looked at.")),
             responses(
             (status = 200, description = "The run, as it is now.", body = RunView, content_type = "application/json"),
             (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-        ))]
+        )))]
         pub(crate) async fn $name(
             State(app): State<Arc<App>>,
             person: Person,
@@ -201,14 +204,14 @@ macro_rules! on_step {
 macro_rules! on_run {
     ($name:ident, $path:literal, $id:literal, $doc:literal, $verb:expr) => {
         #[doc = $doc]
-        #[utoipa::path(post, path = $path, operation_id = $id, tag = "verbs", request_body = SaidBody,
+        #[cfg_attr(feature = "openapi", utoipa::path(post, path = $path, operation_id = $id, tag = "verbs", request_body = SaidBody,
             params(("run" = String, Path, description = "The run."),
                 ("Idempotency-Key" = Option<String>, Header, description = "A random text: said once for it."),
                 ("If-Match" = Option<String>, Header, description = "The ETag of the run as it was looked at.")),
             responses(
             (status = 200, description = "The run, as it is now.", body = RunView, content_type = "application/json"),
             (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-        ))]
+        )))]
         pub(crate) async fn $name(
             State(app): State<Arc<App>>,
             person: Person,
@@ -252,7 +255,7 @@ on_run!(
 );
 
 /// Say yes to an approval, to the plan with that fingerprint.
-#[utoipa::path(post, path = "/v1/runs/{run}/steps/{step}/approve", operation_id = "approve-step", tag = "verbs",
+#[cfg_attr(feature = "openapi", utoipa::path(post, path = "/v1/runs/{run}/steps/{step}/approve", operation_id = "approve-step", tag = "verbs",
     request_body = ApproveBody,
     params(("run" = String, Path, description = "The run."), ("step" = String, Path, description = "The step."),
         ("Idempotency-Key" = Option<String>, Header, description = "A random text: said once for it."),
@@ -260,7 +263,7 @@ on_run!(
     responses(
     (status = 200, description = "The run, as it is now.", body = RunView, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn approve(
     State(app): State<Arc<App>>,
     person: Person,
@@ -283,7 +286,7 @@ pub(crate) async fn approve(
 }
 
 /// Say that a step was done by hand.
-#[utoipa::path(post, path = "/v1/runs/{run}/steps/{step}/mark-done", operation_id = "mark-step-done", tag = "verbs",
+#[cfg_attr(feature = "openapi", utoipa::path(post, path = "/v1/runs/{run}/steps/{step}/mark-done", operation_id = "mark-step-done", tag = "verbs",
     request_body = MarkDoneBody,
     params(("run" = String, Path, description = "The run."), ("step" = String, Path, description = "The step."),
         ("Idempotency-Key" = Option<String>, Header, description = "A random text: said once for it."),
@@ -291,7 +294,7 @@ pub(crate) async fn approve(
     responses(
     (status = 200, description = "The run, as it is now.", body = RunView, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn mark_done(
     State(app): State<Arc<App>>,
     person: Person,
@@ -312,14 +315,14 @@ pub(crate) async fn mark_done(
 }
 
 /// End a run.
-#[utoipa::path(post, path = "/v1/runs/{run}/cancel", operation_id = "cancel-run", tag = "verbs", request_body = CancelBody,
+#[cfg_attr(feature = "openapi", utoipa::path(post, path = "/v1/runs/{run}/cancel", operation_id = "cancel-run", tag = "verbs", request_body = CancelBody,
     params(("run" = String, Path, description = "The run."),
         ("Idempotency-Key" = Option<String>, Header, description = "A random text: said once for it."),
         ("If-Match" = Option<String>, Header, description = "The ETag of the run as it was looked at.")),
     responses(
     (status = 200, description = "The run, as it is now.", body = RunView, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
     person: Person,
@@ -334,11 +337,11 @@ pub(crate) async fn cancel(
 }
 
 /// Take a run up that nobody carries on: what kept it from that was mended.
-#[utoipa::path(post, path = "/v1/runs/{run}/resume", operation_id = "resume-run", tag = "verbs",
+#[cfg_attr(feature = "openapi", utoipa::path(post, path = "/v1/runs/{run}/resume", operation_id = "resume-run", tag = "verbs",
     params(("run" = String, Path, description = "The run.")), responses(
     (status = 200, description = "The run, as it is now.", body = RunView, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn resume(
     State(app): State<Arc<App>>,
     person: Person,

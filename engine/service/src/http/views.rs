@@ -13,7 +13,6 @@ use lifeboat_core::state::{Locks, RunState, RunStatus, StepState};
 use lifeboat_runtime::{Loaded, RunHandle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
 
 use super::answer;
 use super::ask::{self, Params, Place};
@@ -22,21 +21,22 @@ use crate::app::App;
 use crate::problem::Problem;
 
 /// A run.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunView {
     /// Its name.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub run: RunId,
     /// The runbook.
     pub runbook: String,
     /// The mode.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub mode: Mode,
     /// `running`, `waiting`, `paused`, `compensating`, `stuck`, `succeeded`, `failed`, `cancelled` or `abandoned`.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub status: RunStatus,
     /// The digest of its plan: what an approval names.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub fingerprint: Digest,
     /// Who started it.
     pub started_by: String,
@@ -57,7 +57,7 @@ pub struct RunView {
     /// How many events it has: its tag.
     pub events: u64,
     /// The steps that a person has to see to.
-    #[schema(value_type = Vec<String>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub asking: Vec<StepId>,
     /// Who paused it, while it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,7 +71,8 @@ pub struct RunView {
 }
 
 /// A step of a run.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StepView {
     /// Its name.
     pub step: String,
@@ -85,7 +86,7 @@ pub struct StepView {
     /// Where it is: `pending`, `running`, `approval`, `done`, `failed`, …
     pub phase: String,
     /// All that is known of where it is.
-    #[schema(value_type = Object)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub detail: Value,
     /// Attempts so far.
     pub attempts: u32,
@@ -97,20 +98,21 @@ pub struct StepView {
     pub finished_at: Option<u64>,
     /// What it gave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub outputs: Option<Value>,
     /// What is asked, where it is an approval: role, people, quorum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub approval: Option<Value>,
     /// Who marked it as done by hand, if anybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub by_hand: Option<Said>,
 }
 
 /// A page of steps, in the order of the runbook.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct StepsPage {
     /// The steps.
     pub(crate) steps: Vec<StepView>,
@@ -120,11 +122,12 @@ pub(crate) struct StepsPage {
 }
 
 /// Which part of a list.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Part {
     /// How many: 100, and at most 500.
-    #[param(minimum = 1, maximum = 500)]
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 500))]
     pub(crate) limit: Option<usize>,
     /// Where to go on: `next` of the page before.
     pub(crate) cursor: Option<u64>,
@@ -187,11 +190,11 @@ pub(crate) async fn load(app: &App, person: &Person, run: &str) -> Result<Loaded
 }
 
 /// Show a run.
-#[utoipa::path(get, path = "/v1/runs/{run}", operation_id = "show-run", tag = "runs",
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/runs/{run}", operation_id = "show-run", tag = "runs",
     params(("run" = String, Path, description = "The run.")), responses(
     (status = 200, description = "The run.", body = RunView, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     person: Person,
@@ -202,11 +205,11 @@ pub(crate) async fn show(
 }
 
 /// List the steps of a run, in the order of the runbook.
-#[utoipa::path(get, path = "/v1/runs/{run}/steps", operation_id = "list-steps", tag = "runs",
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/runs/{run}/steps", operation_id = "list-steps", tag = "runs",
     params(("run" = String, Path, description = "The run."), Part), responses(
     (status = 200, description = "A page of steps.", body = StepsPage, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn steps(
     State(app): State<Arc<App>>,
     person: Person,
@@ -224,12 +227,12 @@ pub(crate) async fn steps(
 }
 
 /// Show a step of a run.
-#[utoipa::path(get, path = "/v1/runs/{run}/steps/{step}", operation_id = "show-step", tag = "runs",
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/runs/{run}/steps/{step}", operation_id = "show-step", tag = "runs",
     params(("run" = String, Path, description = "The run."), ("step" = String, Path, description = "The step.")),
     responses(
     (status = 200, description = "The step.", body = StepView, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn step(
     State(app): State<Arc<App>>,
     person: Person,
@@ -243,11 +246,11 @@ pub(crate) async fn step(
 }
 
 /// The plan that a run carries out.
-#[utoipa::path(get, path = "/v1/runs/{run}/plan", operation_id = "show-plan-of-run", tag = "runs",
+#[cfg_attr(feature = "openapi", utoipa::path(get, path = "/v1/runs/{run}/plan", operation_id = "show-plan-of-run", tag = "runs",
     params(("run" = String, Path, description = "The run.")), responses(
     (status = 200, description = "The plan, as schemas/plan.schema.json says.", body = Object, content_type = "application/json"),
     (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
-))]
+)))]
 pub(crate) async fn plan(
     State(app): State<Arc<App>>,
     person: Person,

@@ -1,21 +1,27 @@
-//! The committed description of the API is that of the sources. `LIFEBOAT_BLESS=1` writes it anew, as `cargo xtask schemas` does.
+//! The committed description of the API is one of these routes. Whether it is what the sources say in every word, `cargo xtask schemas`
+//! and its stage of CI tell: what makes it is not built here.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+
+fn document() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../../../schemas/openapi.json")).unwrap()
+}
 
 #[test]
-fn the_document_is_what_the_sources_say() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/openapi.json");
-    let text = lifeboat_service::openapi().to_pretty_json().unwrap() + "\n";
-    if std::env::var_os("LIFEBOAT_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
+fn the_document_has_exactly_the_routes_that_are_served() {
+    let document = document();
+    let mut told = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        told.extend(item.as_object().unwrap().keys().map(|method| (method.clone(), path.clone())));
     }
-    let there = std::fs::read_to_string(&path).unwrap();
-    assert!(there == text, "run 'cargo xtask schemas' and commit schemas/openapi.json");
+    let served: BTreeSet<(String, String)> =
+        lifeboat_service::paths().into_iter().map(|(method, path)| (method.to_owned(), path.to_owned())).collect();
+    assert_eq!(told, served, "run 'cargo xtask schemas' and commit schemas/openapi.json");
 }
 
 #[test]
 fn every_reference_of_the_document_leads_somewhere() {
-    let document: serde_json::Value = serde_json::to_value(lifeboat_service::openapi()).unwrap();
+    let document = document();
     let mut open = vec![&document];
     let mut seen = 0;
     while let Some(value) = open.pop() {
