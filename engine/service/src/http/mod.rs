@@ -6,8 +6,6 @@ mod events;
 mod guard;
 mod health;
 mod listing;
-#[cfg(feature = "openapi")]
-mod openapi;
 mod records;
 mod runbooks;
 mod start;
@@ -76,6 +74,10 @@ macro_rules! routes {
         }
     };
 }
+
+// After the table, which it reads.
+#[cfg(feature = "openapi")]
+mod openapi;
 
 #[derive(Clone, Copy)]
 enum Method {
