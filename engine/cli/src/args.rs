@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::args_estimate::EstimateArgs;
+use crate::args_service::{ServeArgs, TokenCommand};
 use crate::args_vault::VaultCommand;
 
 /// Lifeboat runs disaster-recovery runbooks: durable, rehearsed, measured.
@@ -250,6 +251,13 @@ pub enum Command {
     Unpause(RunVerb),
     /// Take over by hand: the run ends as it is, nothing is undone, and its locks are free.
     Abandon(RunVerb),
+    /// Write an operator file to start from: lifeboat.kdl, with what there is in comments.
+    Init,
+    /// Serve the API: runs, verbs, plans, events; until Ctrl-C. Other commands on this data folder then go through it.
+    Serve(ServeArgs),
+    /// Tokens of the service: make, list, revoke.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// What a run did, how long it took, against its objectives.
     Report {
         /// The run.

@@ -62,6 +62,26 @@ impl Live {
     }
 }
 
+/// What a run does, shown by whoever is told of it in another way than by an engine of this process.
+pub struct Lines(View);
+
+impl Lines {
+    /// For one run. `plan` gives the names and their width.
+    pub fn new(screen: Screen, plan: &Plan) -> Self {
+        Self(View::of_one(screen, plan))
+    }
+
+    /// Shows what happened.
+    pub fn show(&mut self, notice: &Notice) {
+        self.0.show(notice);
+    }
+
+    /// Clears what is not to stay. Before anything else is printed.
+    pub fn end(&mut self) {
+        self.0.end();
+    }
+}
+
 /// A step of a run.
 type Place = (RunId, StepId);
 

@@ -116,8 +116,7 @@ impl World {
     /// # Errors
     /// As [`World::engine`].
     pub fn open(&self, host: &Host, operator: &Operator) -> Result<(Engine, Opened), Error> {
-        let (store, opened) = EmbeddedStore::open(&self.data, self.store_options(operator)?)?;
-        self.tell(&opened);
+        let (store, opened) = self.store(operator)?;
         let parallel = operator.max_parallel.unwrap_or(limits::PARALLEL_GLOBAL_DEFAULT);
         let engine = Engine::new(EngineParts {
             store: Arc::new(store),
@@ -128,6 +127,16 @@ impl World {
             version: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
         });
         Ok((engine, opened))
+    }
+
+    /// The store in the data folder, which is locked for it. Says what opening found.
+    ///
+    /// # Errors
+    /// What the store has against it.
+    pub fn store(&self, operator: &Operator) -> Result<(EmbeddedStore, Opened), Error> {
+        let (store, opened) = EmbeddedStore::open(&self.data, self.store_options(operator)?)?;
+        self.tell(&opened);
+        Ok((store, opened))
     }
 
     fn tell(&self, opened: &Opened) {

@@ -40,6 +40,9 @@ pub struct Operator {
     pub http: Patience,
     /// How many steps of all runs together may be under way at once; `None`: the default.
     pub max_parallel: Option<u32>,
+    /// How the service is set up; `None`: as it is by itself, without runbooks.
+    #[serde(default)]
+    pub service: Option<crate::service::Service>,
 }
 
 /// What one plugin may reach.

@@ -26,6 +26,7 @@ pub mod ports;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod secrets;
+pub mod service;
 pub mod state;
 pub mod template;
 

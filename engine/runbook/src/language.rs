@@ -364,7 +364,8 @@ runbook "r" {
                             secret-server \"v\" address=\"https://h\" { token secret=\"s\" }\n\
                             secret-server \"w\" address=\"https://h\" { approle role-id=\"r\" secret=\"s\" }\n\
                             secret-server \"x\" address=\"https://h\" { jwt role=\"r\" secret=\"s\" }\n\
-                            automatic \"r\"\nhook \"h\" kind=\"generic\" { group \"/g\"; status \"/s\" firing=\"1\" resolved=\"0\" }\n";
+                            automatic \"r\"\nhook \"h\" kind=\"generic\" { group \"/g\"; status \"/s\" firing=\"1\" resolved=\"0\" }\n\
+                            service { tls cert=\"c\" key=\"k\" }\n";
 
     fn names(node: &str, fields: &[Field]) -> Vec<(String, String)> {
         fields.iter().map(|(name, ..)| (node.to_owned(), (*name).to_owned())).collect()
@@ -412,8 +413,10 @@ runbook "r" {
         table.sort_unstable();
         known.sort_unstable();
         assert_eq!(table, known);
-        let mut known: Vec<&str> =
-            crate::operator::NODES.into_iter().chain(["dir", "host", "token", "approle", "jwt", "status"]).collect();
+        let mut known: Vec<&str> = crate::operator::NODES
+            .into_iter()
+            .chain(["dir", "host", "token", "approle", "jwt", "status", "tls"])
+            .collect();
         known.sort_unstable();
         let mut table: Vec<&str> = OPERATOR.iter().map(|node| node.name).collect();
         table.sort_unstable();

@@ -42,6 +42,7 @@ mod runs;
 mod schedules;
 mod schema;
 mod secrets;
+mod service;
 mod speed;
 mod steps;
 mod syntax;

@@ -12,11 +12,12 @@ use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, num
 use crate::hooks;
 use crate::report::Report;
 use crate::secrets::{self, Uses};
+use crate::service;
 use crate::syntax::Node;
 
 pub use crate::hooks::{Automatic, Hook, Intake};
 
-pub(crate) const NODES: [&str; 13] = [
+pub(crate) const NODES: [&str; 14] = [
     "plugins",
     "pin",
     "grant",
@@ -30,6 +31,7 @@ pub(crate) const NODES: [&str; 13] = [
     "max-parallel",
     "hook",
     "automatic",
+    "service",
 ];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
@@ -120,6 +122,7 @@ fn read(node: &Node, folder: &Path, operator: &mut Operator, uses: &mut Uses, re
         "secret-server" => secrets::server(node, folder, operator, uses, report),
         "journal" => secrets::journal(node, operator, uses, report),
         "role" => role(node, operator, report),
+        "service" => operator.service = Some(service::service(node, folder, operator.service.as_ref(), report)),
         "proxy" => operator.proxy = egress::proxy(node, report).or(operator.proxy.take()),
         "http" => operator.http = egress::http(node, report),
         "max-parallel" => {

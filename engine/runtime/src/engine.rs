@@ -13,6 +13,7 @@ use lifeboat_core::{Error, apply};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::actor::{Actor, Inbox};
+use crate::closing::Closing;
 use crate::locks::Locks;
 use crate::notice::{Asked, Notice, Rest, Verb};
 use crate::places::Places;
@@ -45,12 +46,13 @@ pub(crate) struct Inner {
     /// Runs that wait for room.
     queued: AtomicUsize,
     pub(crate) notices: broadcast::Sender<Notice>,
+    pub(crate) closing: watch::Sender<Closing>,
 }
 
 /// Carries runs out. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// A run as it is stored.
@@ -88,7 +90,8 @@ impl Engine {
         let places = Places::new(parts.max_parallel);
         let (notices, _) = broadcast::channel(NOTICES_KEPT);
         let locks = Locks::new(Arc::clone(&parts.store));
-        let inner = Inner { parts, places, locks, rooms: Rooms::new(), queued: AtomicUsize::new(0), notices };
+        let (closing, _) = watch::channel(Closing::Open);
+        let inner = Inner { parts, places, locks, rooms: Rooms::new(), queued: AtomicUsize::new(0), notices, closing };
         Self { inner: Arc::new(inner) }
     }
 
@@ -102,6 +105,20 @@ impl Engine {
     /// # Errors
     /// `LB0503` when the plan is not one that can run; `LB0510` when too many runs wait for room; the store's errors.
     pub async fn submit(&self, plan: Plan, runbook: String, said: Said) -> Result<RunHandle, Error> {
+        self.submit_as(self.new_run(), plan, runbook, said).await
+    }
+
+    /// A name for a run that is to be made.
+    pub fn new_run(&self) -> RunId {
+        RunId::new(self.inner.parts.clock.now_ms(), self.inner.parts.rng.next_u64())
+    }
+
+    /// [`Engine::submit`] under a name that was noted before: who crashes in between finds out by the name whether the run was
+    /// made.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`]; `LB0601` when there is a run of that name.
+    pub async fn submit_as(&self, run: RunId, plan: Plan, runbook: String, said: Said) -> Result<RunHandle, Error> {
         let parts = &self.inner.parts;
         let queued = self.inner.queued.load(Ordering::Acquire);
         if queued >= RUNS_QUEUED_MAX {
@@ -109,7 +126,6 @@ impl Engine {
                 .hint("wait for some of them to end, or cancel them; 'lifeboat runs' lists them"));
         }
         let now = parts.clock.now_ms();
-        let run = RunId::new(now, parts.rng.next_u64());
         let fingerprint = plan.fingerprint();
         let event = Event::new(
             now,
@@ -197,6 +213,11 @@ impl Engine {
         Ok(Loaded { state, events, head })
     }
 
+    /// How many runs wait for room.
+    pub fn queued(&self) -> usize {
+        self.inner.queued.load(Ordering::Acquire)
+    }
+
     /// The runs that have not ended, oldest first.
     ///
     /// # Errors
@@ -262,13 +283,18 @@ impl RunHandle {
         rest.unwrap_or_else(|| Rest::Stopped(actor_gone(&self.run)))
     }
 
+    /// Whether the run's actor still lives. Where it has ended, [`Engine::resume_saying`] speaks a verb.
+    pub fn is_live(&self) -> bool {
+        !self.inbox.is_closed()
+    }
+
     /// Where the run rests now; `None` while it goes on.
-    pub(crate) fn resting(&self) -> Option<Rest> {
+    pub fn resting(&self) -> Option<Rest> {
         self.rest.borrow().clone()
     }
 
     /// Waits until another rest is told, or none. False when its actor has ended, and nothing will change any more.
-    pub(crate) async fn changed(&mut self) -> bool {
+    pub async fn changed(&mut self) -> bool {
         self.rest.changed().await.is_ok()
     }
 

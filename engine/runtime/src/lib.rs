@@ -12,6 +12,7 @@
 mod actor;
 mod args;
 mod attempt;
+mod closing;
 mod engine;
 mod locks;
 mod notice;

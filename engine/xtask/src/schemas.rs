@@ -1,6 +1,6 @@
 //! `cargo xtask schemas`: the generated files of `schemas/`, from the types and tables that the engine itself works with.
 //!
-//! Two small programs print them. The one of `core` is built apart, with the feature `schema`, and therefore by itself:
+//! Three small programs print them. The one of `core` is built apart, with the feature `schema`, and therefore by itself:
 //! in one build with the rest, its derives would have half of the tree built a second time.
 
 use std::collections::BTreeMap;
@@ -27,6 +27,21 @@ const CORE: [&str; 11] = [
 /// Of the workspace with all its features, as the tests are built: then nothing is built twice.
 const LANGUAGE: [&str; 8] =
     ["cargo", "build", "--release", "--locked", "--quiet", "--workspace", "--example", "language"];
+
+/// Apart, as that of `core`.
+const OPENAPI: [&str; 11] = [
+    "cargo",
+    "run",
+    "--release",
+    "--locked",
+    "--quiet",
+    "--package",
+    "lifeboat-service",
+    "--example",
+    "openapi",
+    "--features",
+    "openapi",
+];
 
 /// Writes the generated files.
 ///
@@ -79,6 +94,7 @@ fn generated() -> Result<BTreeMap<String, String>, String> {
     shell::run(&LANGUAGE)?;
     let program = shell::target().join("release/examples/language");
     files.insert("runbook.md".to_owned(), shell::output(&[&program.to_string_lossy()])?);
+    files.insert("openapi.json".to_owned(), shell::output(&OPENAPI)?);
     Ok(files)
 }
 

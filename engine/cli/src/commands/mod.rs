@@ -6,6 +6,7 @@ pub mod estimate;
 pub mod evidence;
 pub mod explain;
 pub mod fmt;
+pub mod init;
 pub mod journal;
 pub mod needs;
 pub mod plan;
@@ -15,8 +16,11 @@ pub mod report;
 pub mod run;
 pub mod runs;
 pub mod schedule;
+pub mod serve;
 pub mod show;
 pub mod snapshots;
+pub mod through;
+pub mod token;
 pub mod vault;
 pub mod verbs;
 
@@ -28,7 +32,7 @@ use lifeboat_runtime::Verb;
 
 use crate::args::{Command, JournalCommand, PluginCommand, ScheduleCommand};
 use crate::exit::Exit;
-use crate::world::{World, said};
+use crate::world::World;
 
 /// Carries a command out.
 ///
@@ -42,14 +46,10 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Explain { code } => explain::explain(&code),
         Command::Plan { runbook, format } => plan::plan(world, &runbook, format),
         Command::Estimate(args) => estimate::estimate(world, &args),
-        Command::Run { runbook, yes, said: speaker } => {
-            let said = said(speaker.by.as_deref(), &speaker.reason)?;
-            block(run::run(world, &runbook, yes, said))
-        }
+        Command::Run { runbook, yes, said: speaker } => block(run::run(world, &runbook, yes, &speaker)),
         Command::Drill { runbook, inputs, said: speaker } => {
-            let said = said(speaker.by.as_deref(), &speaker.reason)?;
             let args = crate::args::RunbookArgs { runbook, mode: Mode::Drill.as_str().to_owned(), inputs };
-            block(run::run(world, &args, true, said))
+            block(run::run(world, &args, true, &speaker))
         }
         Command::Runs => runs::runs(world),
         Command::Show { run } => show::show(world, &run),
@@ -63,10 +63,10 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Pause(verb) => block(verbs::on_run(world, &verb, Verb::Pause)),
         Command::Unpause(verb) => block(verbs::on_run(world, &verb, Verb::Unpause)),
         Command::Abandon(verb) => block(verbs::on_run(world, &verb, Verb::Abandon)),
-        Command::Cancel { run, compensate, said: speaker } => {
-            let said = said(speaker.by.as_deref(), &speaker.reason)?;
-            block(verbs::cancel(world, &run, compensate, said))
-        }
+        Command::Cancel { run, compensate, said: speaker } => block(verbs::cancel(world, &run, compensate, &speaker)),
+        Command::Init => init::init(world),
+        Command::Serve(args) => block(serve::serve(world, args)),
+        Command::Token(command) => block(token::token(world, command)),
         Command::Report { run } => report::report(world, &run),
         Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
         Command::Vault(command) => block(vault::vault(world, command)),

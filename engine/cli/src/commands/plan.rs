@@ -61,13 +61,7 @@ pub fn compile(
     operator: &Operator,
 ) -> Result<Option<Compiled>, Error> {
     let mode = parse_mode(&args.mode)?;
-    let mut inputs = BTreeMap::new();
-    for pair in &args.inputs {
-        let (key, value) = pair.split_once('=').ok_or_else(|| {
-            Error::new("LB0902", format!("'{pair}' is no input")).hint("inputs are given as --input name=value")
-        })?;
-        inputs.insert(key.to_owned(), value.to_owned());
-    }
+    let inputs = inputs(args)?;
     let source = files::read_source(&args.runbook)?;
     match lifeboat_runbook::compile_with(&source, &files::Disk, catalog, mode, &inputs) {
         Ok(lifeboat_runbook::Compiled { mut plan, warnings, text }) => {
@@ -89,8 +83,25 @@ pub fn compile(
     }
 }
 
+/// The inputs of a command line.
+///
+/// # Errors
+/// `LB0902` for a malformed one.
+pub fn inputs(args: &RunbookArgs) -> Result<BTreeMap<String, String>, Error> {
+    let split = |pair: &String| {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            Error::new("LB0902", format!("'{pair}' is no input")).hint("inputs are given as --input name=value")
+        })?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    args.inputs.iter().map(split).collect()
+}
+
 /// Writes the people who may answer into the plan, where the operator's file keeps roles: what is shown and approved says who.
-fn name_people(plan: &mut Plan, operator: &Operator) -> Result<(), Error> {
+///
+/// # Errors
+/// `LB0509` too few have a role.
+pub fn name_people(plan: &mut Plan, operator: &Operator) -> Result<(), Error> {
     if operator.roles.is_empty() {
         return Ok(());
     }

@@ -3,31 +3,43 @@
 use std::io::{IsTerminal, Write};
 
 use lifeboat_core::Error;
-use lifeboat_core::event::Said;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::plan::Plan;
 use lifeboat_core::state::RunState;
 use lifeboat_runtime::{Engine, Rest, RunHandle};
+use lifeboat_service::NewRun;
 
-use crate::args::RunbookArgs;
-use crate::commands::{plan, report, show};
+use crate::args::{RunbookArgs, SaidArgs};
+use crate::commands::{plan, report, show, through};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::past;
 use crate::screen::{Ink, note, put, put_json};
 use crate::view;
-use crate::world::World;
+use crate::world::{World, said};
 
 /// Compiles, asks, runs.
 ///
 /// # Errors
 /// What a person has to be told before or while the run goes on.
-pub async fn run(world: &World, args: &RunbookArgs, yes: bool, said: Said) -> Result<Exit, Error> {
+pub async fn run(world: &World, args: &RunbookArgs, yes: bool, speaker: &SaidArgs) -> Result<Exit, Error> {
+    let said = said(speaker.by.as_deref(), &speaker.reason)?;
     let (host, operator) = world.host()?;
     let Some(compiled) = plan::compile(world, args, &host.catalog(), &operator)? else { return Ok(Exit::Refused) };
     if !yes && !agreed(world, &compiled.plan, &compiled.graph)? {
         world.screen.say("nothing was started");
         return Ok(Exit::Refused);
+    }
+    if let Some(client) = through::service(world).await? {
+        through::as_oneself(&client, speaker).await?;
+        let new = NewRun {
+            runbook: compiled.plan.runbook.clone(),
+            mode: compiled.plan.mode,
+            inputs: plan::inputs(args)?,
+            fingerprint: Some(compiled.plan.fingerprint()),
+            reason: said.why,
+        };
+        return through::start(world, &client, &args.runbook, new).await;
     }
     let engine = world.engine(&host, &operator)?;
     let live = Live::start(world.screen, &engine, &compiled.plan);

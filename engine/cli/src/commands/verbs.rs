@@ -9,9 +9,9 @@ use lifeboat_core::ids::{Digest, RunId, StepId};
 use lifeboat_core::state::RunState;
 use lifeboat_runtime::{Engine, Verb, all_at_rest, resume_all};
 
-use crate::args::{RunVerb, StepVerb};
-use crate::commands::evidence;
+use crate::args::{RunVerb, SaidArgs, StepVerb};
 use crate::commands::run::{go_on, stopped, tell, to_rest};
+use crate::commands::{evidence, through};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::world::{World, said};
@@ -25,7 +25,11 @@ async fn take(world: &World, run: &str) -> Result<(Engine, RunId, Operator), Err
     Ok((engine, run, operator))
 }
 
-async fn speak(world: &World, run: &str, verb: Verb, said: Said) -> Result<Exit, Error> {
+async fn speak(world: &World, run: &str, verb: Verb, args: &SaidArgs) -> Result<Exit, Error> {
+    let said = said(args.by.as_deref(), &args.reason)?;
+    if let Some(client) = through::service(world).await? {
+        return through::speak(world, &client, run, |_| verb, args).await;
+    }
     let (engine, run, _) = take(world, run).await?;
     speak_to(world, &engine, &run, |_| verb, said).await
 }
@@ -54,8 +58,7 @@ async fn speak_to(
 /// # Errors
 /// `LB0501`, `LB0502`, `LB0504`; the store's errors.
 pub async fn on_step(world: &World, args: &StepVerb, verb: fn(StepId) -> Verb) -> Result<Exit, Error> {
-    let said = said(args.said.by.as_deref(), &args.said.reason)?;
-    speak(world, &args.run, verb(StepId(args.step.clone())), said).await
+    speak(world, &args.run, verb(StepId(args.step.clone())), &args.said).await
 }
 
 /// `deny`.
@@ -64,6 +67,10 @@ pub async fn on_step(world: &World, args: &StepVerb, verb: fn(StepId) -> Verb) -
 /// As [`on_step`]; `LB0509` who does not have the role that is asked.
 pub async fn deny(world: &World, args: &StepVerb) -> Result<Exit, Error> {
     let said = said(args.said.by.as_deref(), &args.said.reason)?;
+    if let Some(client) = through::service(world).await? {
+        let verb = Verb::Deny { step: StepId(args.step.clone()), roles: None };
+        return through::speak(world, &client, &args.run, |_| verb, &args.said).await;
+    }
     let (engine, run, operator) = take(world, &args.run).await?;
     let roles = operator.roles_of(&said.by);
     speak_to(world, &engine, &run, |_| Verb::Deny { step: StepId(args.step.clone()), roles }, said).await
@@ -75,12 +82,17 @@ pub async fn deny(world: &World, args: &StepVerb) -> Result<Exit, Error> {
 /// As [`on_step`]; `LB0506` when the fingerprint is not that of the run.
 pub async fn approve(world: &World, args: &StepVerb, fingerprint: Option<String>) -> Result<Exit, Error> {
     let said = said(args.said.by.as_deref(), &args.said.reason)?;
-    let (engine, run, operator) = take(world, &args.run).await?;
-    let roles = operator.roles_of(&said.by);
-    let verb = |state: &RunState| {
-        let fingerprint = fingerprint.map_or_else(|| state.fingerprint.clone(), Digest);
-        Verb::Approve { step: StepId(args.step.clone()), fingerprint, roles }
+    let verb = move |roles: Option<Vec<String>>| {
+        move |state: &RunState| {
+            let fingerprint = fingerprint.map_or_else(|| state.fingerprint.clone(), Digest);
+            Verb::Approve { step: StepId(args.step.clone()), fingerprint, roles }
+        }
     };
+    if let Some(client) = through::service(world).await? {
+        return through::speak(world, &client, &args.run, verb(None), &args.said).await;
+    }
+    let (engine, run, operator) = take(world, &args.run).await?;
+    let verb = verb(operator.roles_of(&said.by));
     speak_to(world, &engine, &run, verb, said).await
 }
 
@@ -89,7 +101,7 @@ pub async fn approve(world: &World, args: &StepVerb, fingerprint: Option<String>
 /// # Errors
 /// `LB0501`, `LB0502`; the store's errors.
 pub async fn on_run(world: &World, args: &RunVerb, verb: Verb) -> Result<Exit, Error> {
-    speak(world, &args.run, verb, said(args.said.by.as_deref(), &args.said.reason)?).await
+    speak(world, &args.run, verb, &args.said).await
 }
 
 /// `mark-done`. The files are kept before the word is spoken, so that the record never names a file that is not there.
@@ -98,17 +110,24 @@ pub async fn on_run(world: &World, args: &RunVerb, verb: Verb) -> Result<Exit, E
 /// `LB0901` when a file cannot be read or kept; `LB0508` when the outputs do not fit; as [`on_step`].
 pub async fn mark_done(world: &World, args: &StepVerb, outputs: &str, files: &[PathBuf]) -> Result<Exit, Error> {
     let outputs = evidence::outputs(outputs)?;
+    let said = said(args.said.by.as_deref(), &args.said.reason)?;
+    let keep = || files.iter().map(|path| evidence::keep(&world.data, path)).collect::<Result<Vec<_>, _>>();
+    let step = StepId(args.step.clone());
+    if let Some(client) = through::service(world).await? {
+        through::as_oneself(&client, &args.said).await?;
+        let verb = Verb::MarkDone { step, outputs, evidence: keep()? };
+        return through::speak(world, &client, &args.run, |_| verb, &args.said).await;
+    }
     let (engine, run, _) = take(world, &args.run).await?;
-    let evidence = files.iter().map(|path| evidence::keep(&world.data, path)).collect::<Result<Vec<_>, _>>()?;
-    let verb = Verb::MarkDone { step: StepId(args.step.clone()), outputs, evidence };
-    speak_to(world, &engine, &run, |_| verb, said(args.said.by.as_deref(), &args.said.reason)?).await
+    let verb = Verb::MarkDone { step, outputs, evidence: keep()? };
+    speak_to(world, &engine, &run, |_| verb, said).await
 }
 
 /// `cancel`.
 ///
 /// # Errors
 /// `LB0501`, `LB0502`; the store's errors.
-pub async fn cancel(world: &World, run: &str, compensate: bool, said: Said) -> Result<Exit, Error> {
+pub async fn cancel(world: &World, run: &str, compensate: bool, said: &SaidArgs) -> Result<Exit, Error> {
     speak(world, run, Verb::Cancel { compensate }, said).await
 }
 
@@ -117,6 +136,9 @@ pub async fn cancel(world: &World, run: &str, compensate: bool, said: Said) -> R
 /// # Errors
 /// `LB0501`; the store's errors. A run that cannot be taken up is named, and the others go on.
 pub async fn resume(world: &World, run: Option<&str>) -> Result<Exit, Error> {
+    if let Some(client) = through::service(world).await? {
+        return through::resume(world, &client, run).await;
+    }
     if let Some(run) = run {
         let (engine, run, _) = take(world, run).await?;
         let state = engine.load(&run).await?.state;

@@ -5,10 +5,9 @@ mod estate;
 use std::path::Path;
 
 use lifeboat_core::Error;
-use lifeboat_core::event::Said;
 use lifeboat_core::plan::Mode;
 
-use crate::args::RunbookArgs;
+use crate::args::{RunbookArgs, SaidArgs};
 use crate::commands::run;
 use crate::exit::Exit;
 use crate::screen::{Ink, put};
@@ -74,8 +73,8 @@ pub async fn demo(world: &World, dir: &Path, model_mib: u64) -> Result<Exit, Err
 async fn carry_out(world: &World, dir: &Path, name: &str, mode: Mode, why: &str) -> Result<Option<Exit>, Error> {
     let runbook = dir.join(format!("runbooks/{name}.kdl"));
     let args = RunbookArgs { runbook, mode: mode.as_str().to_owned(), inputs: Vec::new() };
-    let said = Said { by: "demo".to_owned(), why: why.to_owned() };
-    let exit = run::run(world, &args, true, said).await?;
+    let said = SaidArgs { by: Some("demo".to_owned()), reason: why.to_owned() };
+    let exit = run::run(world, &args, true, &said).await?;
     Ok((exit != Exit::Success).then_some(exit))
 }
 

@@ -3,7 +3,7 @@
 use super::{Node, node};
 
 /// The operator's file.
-pub(super) const OPERATOR: [Node; 18] = [
+pub(super) const OPERATOR: [Node; 20] = [
     node("plugins", "plugins \"DIR\"", "Folders with more plugins.", &[]),
     node(
         "pin",
@@ -201,6 +201,48 @@ pub(super) const OPERATOR: [Node; 18] = [
                 "past-no-return",
                 "boolean",
                 "Whether such a run may go past its point of no return, if the runbook allows it, too.",
+            ),
+        ],
+    ),
+    node(
+        "service",
+        "service { runbooks \"DIR\" }",
+        "How `lifeboat serve` is set up. Each part may be left out.",
+        &[
+            (
+                "listen",
+                "string, 127.0.0.1:7421",
+                "The address and port. Beyond this machine it asks for `tls`, or for `plain`.",
+            ),
+            (
+                "runbooks",
+                "node: paths",
+                "Folders with runbooks, with all that is below them. They are read again when they change.",
+            ),
+            ("tls", "node", "TLS."),
+            ("plain", "boolean", "Whether it may listen beyond this machine without TLS: behind a proxy that has it."),
+            ("rate", "number, 600", "Calls a minute of one token, and of one address without a good one."),
+            ("connections", "number, 256", "Connections at once. Half of them may be streams of events."),
+            ("open-metrics", "boolean", "Whether `/metrics` is given without a token."),
+            ("sole-approver", "boolean", "Whether who started a run may be the only one to approve it."),
+            (
+                "grace",
+                "duration, 30s",
+                "How long attempts under way may take to end when the service is stopped; at most 10m.",
+            ),
+        ],
+    ),
+    node(
+        "tls",
+        "tls cert=\"FILE\" key=\"FILE\"",
+        "Of a `service`. The files are PEM, and are read again when they change.",
+        &[
+            ("cert", "string, required", "The path of the certificate, with those between it and its root."),
+            ("key", "string, required", "The path of its key."),
+            (
+                "client-ca",
+                "string",
+                "The path of certificates that have signed those of clients. With it, who shows none is refused.",
             ),
         ],
     ),

@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 
 use crate::args;
 use crate::attempt::{Sink, Told};
+use crate::closing::{Closing, handed_back};
 use crate::engine::{Inner, summary, told};
 use crate::locks::Taking;
 use crate::notice::{Asked, Notice, Rest};
@@ -45,6 +46,7 @@ enum Message {
     Told(Told),
     Wake,
     LocksChanged,
+    Closing,
     Place(Option<Place>),
     HandlesGone,
 }
@@ -95,6 +97,7 @@ pub(crate) struct Actor {
     handles_gone: bool,
     room: Option<Room>,
     locks_changed: watch::Receiver<u64>,
+    closing: watch::Receiver<Closing>,
     /// Whether its locks were given back at its end.
     released: bool,
     /// Whether the run was taken up again with its locks: what an earlier engine still does is then fenced off.
@@ -117,6 +120,7 @@ impl Actor {
     ) -> Self {
         let (tell, told) = mpsc::unbounded_channel();
         let locks_changed = inner.locks.changes();
+        let closing = inner.closing.subscribe();
         Self {
             inner,
             state,
@@ -133,6 +137,7 @@ impl Actor {
             handles_gone: false,
             room: None,
             locks_changed,
+            closing,
             released: false,
             locks_anew: false,
             told_active: true,
@@ -180,6 +185,12 @@ impl Actor {
             if resting && self.handles_gone {
                 return Ok(());
             }
+            if self.hands_back() {
+                if !self.state.status().is_final() {
+                    self.rests.send_replace(Some(Rest::Stopped(handed_back(&self.state.run))));
+                }
+                return Ok(());
+            }
             let first = self.next_message(wake).await;
             self.take(first)?;
             for _ in 0..MESSAGES_PER_ROUND {
@@ -221,11 +232,27 @@ impl Actor {
     }
 
     fn give_room(&mut self, wake: Option<u64>, resting: bool) {
-        let idle = self.live.is_empty() && self.turn.is_none() && decide::wanted(&self.state, self.looked_at) == 0;
+        let idle = self.live.is_empty() && self.turn.is_none() && self.wanted(self.looked_at) == 0;
         let long = wake.is_none_or(|at| at.saturating_sub(self.looked_at) > ROOM_KEPT_MS);
         if self.room.is_some() && (resting || (idle && long)) {
             self.room = None;
         }
+    }
+
+    /// How many attempts could begin now. An engine that is being closed begins none.
+    fn wanted(&self, now: u64) -> usize {
+        if self.open() { decide::wanted(&self.state, now) } else { 0 }
+    }
+
+    fn open(&self) -> bool {
+        *self.closing.borrow() == Closing::Open
+    }
+
+    /// Whether the run is left to the next engine now. What is under way may come to its end first, while there is time.
+    fn hands_back(&mut self) -> bool {
+        let closing = *self.closing.borrow_and_update();
+        let idle = self.live.keys().all(|key| key.probe);
+        closing == Closing::Now || (closing == Closing::Soon && idle)
     }
 
     fn now(&self) -> u64 {
@@ -242,7 +269,7 @@ impl Actor {
 
     async fn next_message(&mut self, wake: Option<u64>) -> Message {
         let clock = Arc::clone(&self.inner.parts.clock);
-        if decide::wanted(&self.state, clock.now_ms()) == 0 {
+        if self.wanted(clock.now_ms()) == 0 {
             self.turn = None;
         } else if self.turn.is_none() {
             self.turn = Some(self.inner.places.queue());
@@ -252,6 +279,7 @@ impl Actor {
         tokio::select! {
             Some(told) = self.told.recv() => Message::Told(told),
             Ok(()) = self.locks_changed.changed(), if waits_for_locks => Message::LocksChanged,
+            Ok(()) = self.closing.changed() => Message::Closing,
             inbox = self.messages.recv(), if !self.handles_gone => inbox.map_or(Message::HandlesGone, Message::Inbox),
             () = async { match wake {
                 Some(at) => clock.sleep_until(at).await,
@@ -266,7 +294,7 @@ impl Actor {
 
     fn take(&mut self, message: Message) -> Result<(), Error> {
         match message {
-            Message::Wake | Message::LocksChanged => Ok(()),
+            Message::Wake | Message::LocksChanged | Message::Closing => Ok(()),
             Message::Place(place) => {
                 self.turn = None;
                 self.places.extend(place);
@@ -314,13 +342,14 @@ impl Actor {
         let mut starts = 0;
         loop {
             let now = self.now();
-            let wanted = decide::wanted(&self.state, now);
+            let wanted = self.wanted(now);
             self.looked_at = now;
             while self.places.len() < wanted + starts {
                 let Some(place) = self.inner.places.take(now) else { break };
                 self.places.push(place);
             }
-            let round = Round { now, starts: self.places.len().saturating_sub(starts) };
+            let free = if self.open() { self.places.len().saturating_sub(starts) } else { 0 };
+            let round = Round { now, starts: free };
             let kinds = decide::advance(&self.state, round);
             if kinds.is_empty() {
                 return Ok(());

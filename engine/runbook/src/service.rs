@@ -1,0 +1,153 @@
+//! The service of the operator's file: where it listens, and for whom.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use lifeboat_core::service::{Service, ServiceTls};
+
+use crate::fields::{Fields, at_most_args, no_props, string};
+use crate::operator::resolve;
+use crate::report::Report;
+use crate::syntax::Node;
+
+const FIELDS: [&str; 9] =
+    ["listen", "plain", "tls", "runbooks", "rate", "connections", "open-metrics", "sole-approver", "grace"];
+/// The longest time that a service may take to stop: ten minutes. Whoever stops it waits.
+const GRACE_MAX_MS: u64 = 10 * 60 * 1_000;
+
+/// `service { listen "ADDRESS:PORT"; runbooks "DIR"; tls cert="…" key="…" … }`.
+pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, report: &mut Report) -> Service {
+    at_most_args(node, 0, report);
+    no_props(node, report);
+    if before.is_some() {
+        report.error("LB0405", node.head, "'service' is declared twice").help("put all of it into one block");
+    }
+    let mut service = Service::default();
+    let mut fields = Fields::new(node);
+    if let Some(listen) = fields.string("listen", report) {
+        match listen.text.parse::<SocketAddr>() {
+            Ok(address) => service.listen = address,
+            Err(_) => {
+                report
+                    .error("LB1080", listen.span, format!("'{}' is not an address to listen on", listen.text))
+                    .help("write an address and a port: listen \"127.0.0.1:7421\"");
+            }
+        }
+    }
+    let flag = |name: &str, fields: &mut Fields<'_>, report: &mut Report| {
+        fields.boolean(name, report).is_some_and(|(value, _)| value)
+    };
+    service.plain = flag("plain", &mut fields, report);
+    service.open_metrics = flag("open-metrics", &mut fields, report);
+    service.sole_approver = flag("sole-approver", &mut fields, report);
+    service.rate = fields.number("rate", 1, 1_000_000, report).unwrap_or(service.rate);
+    service.connections = fields.number("connections", 2, 100_000, report).unwrap_or(service.connections);
+    if let Some((grace, span)) = fields.duration("grace", report) {
+        if grace > GRACE_MAX_MS {
+            report
+                .error("LB0120", span, "'grace' is at most 10m")
+                .help("what takes longer is asked about at the next start");
+        }
+        service.grace_ms = grace;
+    }
+    for field in fields.all("runbooks") {
+        if field.args.is_empty() {
+            report.error("LB0111", field.span, "'runbooks' names no folder").help("write runbooks \"DIR\"");
+        }
+        for arg in field.args {
+            let path = string(arg, "runbooks", report);
+            service.runbooks.extend(path.and_then(|path| resolve(&path.text, path.span, folder, report)));
+        }
+    }
+    if let Some(field) = fields.one("tls", report) {
+        service.tls = match field.node {
+            Some(node) => tls(node, folder, report),
+            None => {
+                report
+                    .error("LB0118", field.span, "'tls' needs its files")
+                    .help("write tls cert=\"FILE\" key=\"FILE\"");
+                None
+            }
+        };
+    }
+    fields.refuse_rest(&FIELDS, report);
+    if !report.has_errors()
+        && let Err(error) = service.safe()
+    {
+        report.error("LB1050", node.head, error.message).help(error.hint.unwrap_or_default());
+    }
+    service
+}
+
+fn tls(node: &Node, folder: &Path, report: &mut Report) -> Option<ServiceTls> {
+    at_most_args(node, 0, report);
+    let mut fields = Fields::new(node);
+    let mut path = |name: &str, report: &mut Report| {
+        let path = fields.string(name, report)?;
+        resolve(&path.text, path.span, folder, report)
+    };
+    let (cert, key, client_ca) = (path("cert", report), path("key", report), path("client-ca", report));
+    fields.refuse_rest(&["cert", "key", "client-ca"], report);
+    match (cert, key) {
+        (Some(cert), Some(key)) => Some(ServiceTls { cert, key, client_ca }),
+        _ => {
+            report
+                .error("LB0118", node.head, "'tls' needs a certificate and its key")
+                .help("write tls cert=\"FILE\" key=\"FILE\"");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::SourceFile;
+    use crate::operator::parse_operator;
+
+    fn parse(text: &str) -> Result<Option<Service>, Vec<&'static str>> {
+        let source = SourceFile { name: "lifeboat.kdl".to_owned(), text: text.to_owned() };
+        let read = parse_operator(&source, Path::new("/etc"));
+        read.map(|operator| operator.service).map_err(|all| all.iter().map(|one| one.code).collect())
+    }
+
+    #[test]
+    fn a_service_is_read_and_what_is_left_out_is_as_it_is_by_itself() {
+        assert_eq!(parse(""), Ok(None));
+        assert_eq!(parse("service"), Ok(Some(Service::default())));
+        let text = "service {\n listen \"0.0.0.0:443\"\n runbooks \"books\" \"/srv/more\"\n tls cert=\"c.pem\" key=\"/k.pem\" client-ca=\"ca.pem\"\n\
+                    rate 60\n connections 10\n open-metrics #true\n sole-approver #true\n grace \"1m\"\n}";
+        let service = parse(text).unwrap().unwrap();
+        assert_eq!(service.listen.to_string(), "0.0.0.0:443");
+        assert_eq!(service.runbooks, [PathBuf::from("/etc/books"), PathBuf::from("/srv/more")]);
+        let tls = service.tls.unwrap();
+        assert_eq!((tls.cert, tls.key), (PathBuf::from("/etc/c.pem"), PathBuf::from("/k.pem")));
+        assert_eq!(tls.client_ca, Some(PathBuf::from("/etc/ca.pem")));
+        assert_eq!((service.rate, service.connections, service.grace_ms), (60, 10, 60_000));
+        assert!(service.open_metrics && service.sole_approver && !service.plain);
+    }
+
+    #[test]
+    fn what_is_not_a_service_is_refused() {
+        for (bad, code) in [
+            ("service { listen \"localhost:80\" }", "LB1080"),
+            ("service { listen \"127.0.0.1\" }", "LB1080"),
+            ("service { listen \"0.0.0.0:80\" }", "LB1050"),
+            ("service { tls cert=\"c\" }", "LB0118"),
+            ("service { tls \"c\" }", "LB0112"),
+            ("service tls=#true", "LB0110"),
+            ("service { rate 0 }", "LB0120"),
+            ("service { connections 1 }", "LB0120"),
+            ("service { grace \"1h\" }", "LB0120"),
+            ("service { runbooks }", "LB0111"),
+            ("service { rates 1 }", "LB0109"),
+            ("service { plain \"yes\" }", "LB0113"),
+            ("service\nservice", "LB0405"),
+        ] {
+            assert_eq!(parse(bad).unwrap_err()[0], code, "{bad}");
+        }
+        assert!(parse("service { listen \"0.0.0.0:80\"; plain #true }").is_ok());
+    }
+}

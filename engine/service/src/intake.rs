@@ -1,0 +1,69 @@
+//! The way in for what starts runs without a person: schedules and alerts. They are crates of their own; what they need of the
+//! service is here, and their routes (`/v1/hooks/…`) go beside the others in `http`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lifeboat_core::Error;
+use lifeboat_core::event::Said;
+use lifeboat_core::ids::RunId;
+use lifeboat_core::plan::Mode;
+
+use crate::app::App;
+use crate::http;
+use crate::library::RunbookView;
+use crate::problem::Problem;
+
+/// The way in. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    app: Arc<App>,
+}
+
+impl Door {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    /// The runbooks as they are now, also those that are refused.
+    pub fn runbooks(&self) -> Vec<RunbookView> {
+        self.app.library.all().to_vec()
+    }
+
+    /// A name for a run. Who notes it before [`Door::start`] finds out after a crash whether the run was made: [`Door::made`].
+    pub fn new_run(&self) -> RunId {
+        self.app.runs.engine.new_run()
+    }
+
+    /// Whether there is a run of that name.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn made(&self, run: &RunId) -> Result<bool, Error> {
+        match self.app.runs.row(run).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code.0 == "LB0501" => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Compiles a runbook of the library, and starts a run of it under that name. `said` is recorded as who started it.
+    ///
+    /// # Errors
+    /// `LB1056` no such runbook, `LB1064` it is refused, with its mistakes; `LB1065` the service is being stopped; the
+    /// engine's.
+    pub async fn start(
+        &self,
+        run: RunId,
+        runbook: &str,
+        mode: Mode,
+        inputs: &BTreeMap<String, String>,
+        said: Said,
+    ) -> Result<RunId, Error> {
+        if self.app.is_stopping() {
+            return Err(Error::new("LB1065", "the service is being stopped"));
+        }
+        let compiled = http::compile(&self.app, runbook, mode, inputs).await.map_err(Problem::error)?;
+        Ok(http::begin(&self.app, run, compiled, said).await?.run)
+    }
+}

@@ -1,0 +1,205 @@
+//! What is counted, and how Prometheus reads it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper ends of the buckets of quick things, in seconds.
+const QUICK: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
+/// Upper ends of the buckets of steps, in seconds.
+const SLOW: [f64; 12] = [0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0];
+/// Series of one measure. What comes after is counted under `other`.
+const SERIES_MAX: usize = 300;
+
+struct Histogram {
+    ends: &'static [f64],
+    counts: Vec<u64>,
+    sum: f64,
+    count: u64,
+}
+
+impl Histogram {
+    fn new(ends: &'static [f64]) -> Self {
+        Self { ends, counts: vec![0; ends.len()], sum: 0.0, count: 0 }
+    }
+
+    fn add(&mut self, seconds: f64) {
+        for (count, end) in self.counts.iter_mut().zip(self.ends) {
+            *count += u64::from(seconds <= *end);
+        }
+        self.sum += seconds;
+        self.count += 1;
+    }
+
+    fn print(&self, out: &mut String, name: &str, labels: &str) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        for (end, count) in self.ends.iter().zip(&self.counts) {
+            let _ = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"{end}\"}} {count}");
+        }
+        let braces = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        let _ = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {}", self.count);
+        let _ = writeln!(out, "{name}_sum{braces} {}", self.sum);
+        let _ = writeln!(out, "{name}_count{braces} {}", self.count);
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    steps: BTreeMap<String, Histogram>,
+    calls: BTreeMap<String, u64>,
+    writes: Option<Histogram>,
+}
+
+/// All that is counted.
+#[derive(Default)]
+pub struct Metrics {
+    inner: Mutex<Inner>,
+    failed_writes: AtomicU64,
+    refused: AtomicU64,
+    limited: AtomicU64,
+    connections: AtomicU64,
+}
+
+/// A number that is looked up when it is asked for.
+pub(crate) struct Gauge<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) help: &'a str,
+    pub(crate) values: Vec<(String, u64)>,
+}
+
+/// A label's value, as the text format writes it.
+pub(crate) fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A durable write took so long.
+    pub(crate) fn wrote(&self, took: Duration, good: bool) {
+        self.inner().writes.get_or_insert_with(|| Histogram::new(&QUICK)).add(took.as_secs_f64());
+        self.failed_writes.fetch_add(u64::from(!good), Ordering::Relaxed);
+    }
+
+    /// An attempt of a step of a runbook ended.
+    pub(crate) fn stepped(&self, runbook: &str, outcome: &str, took_ms: u64) {
+        let mut inner = self.inner();
+        let mut labels = format!("runbook=\"{}\",outcome=\"{outcome}\"", quoted(runbook));
+        if inner.steps.len() >= SERIES_MAX && !inner.steps.contains_key(&labels) {
+            labels = format!("runbook=\"other\",outcome=\"{outcome}\"");
+        }
+        let seconds = Duration::from_millis(took_ms).as_secs_f64();
+        inner.steps.entry(labels).or_insert_with(|| Histogram::new(&SLOW)).add(seconds);
+    }
+
+    /// A call was answered. The route is one of ours, and not what the caller wrote.
+    pub(crate) fn called(&self, method: &str, route: &str, status: u16) {
+        let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
+        *self.inner().calls.entry(labels).or_default() += 1;
+    }
+
+    /// Somebody came without a good token.
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Somebody called too often.
+    pub(crate) fn limited(&self) {
+        self.limited.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn disconnected(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The text for Prometheus.
+    pub(crate) fn print(&self, gauges: &[Gauge<'_>]) -> String {
+        let mut out = String::new();
+        for gauge in gauges {
+            head(&mut out, gauge.name, "gauge", gauge.help);
+            for (labels, value) in &gauge.values {
+                let _ = writeln!(out, "{}{labels} {value}", gauge.name);
+            }
+        }
+        let counted = [
+            ("lifeboat_refused_total", "Calls without a good token.", &self.refused),
+            ("lifeboat_limited_total", "Calls that came too often.", &self.limited),
+            ("lifeboat_store_failed_writes_total", "Writes that the store refused.", &self.failed_writes),
+        ];
+        for (name, help, value) in counted {
+            head(&mut out, name, "counter", help);
+            let _ = writeln!(out, "{name} {}", value.load(Ordering::Relaxed));
+        }
+        head(&mut out, "lifeboat_connections", "gauge", "Connections over the network and the socket.");
+        let _ = writeln!(out, "lifeboat_connections {}", self.connections.load(Ordering::Relaxed));
+        let inner = self.inner();
+        head(&mut out, "lifeboat_calls_total", "counter", "Calls by route and status.");
+        for (labels, count) in &inner.calls {
+            let _ = writeln!(out, "lifeboat_calls_total{{{labels}}} {count}");
+        }
+        head(&mut out, "lifeboat_step_seconds", "histogram", "How long attempts of steps took.");
+        for (labels, histogram) in &inner.steps {
+            histogram.print(&mut out, "lifeboat_step_seconds", labels);
+        }
+        head(&mut out, "lifeboat_store_write_seconds", "histogram", "How long a durable write took.");
+        if let Some(histogram) = &inner.writes {
+            histogram.print(&mut out, "lifeboat_store_write_seconds", "");
+        }
+        out
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_add_up_and_labels_are_quoted() {
+        let metrics = Metrics::new();
+        metrics.stepped("a\"b", "done", 200);
+        metrics.stepped("a\"b", "done", 2_000);
+        metrics.wrote(Duration::from_micros(300), true);
+        metrics.wrote(Duration::from_secs(9), false);
+        metrics.called("GET", "/v1/runs", 200);
+        let gauge = Gauge { name: "g", help: "h.", values: vec![("{x=\"1\"}".to_owned(), 7)] };
+        let text = metrics.print(&[gauge]);
+        for line in [
+            "g{x=\"1\"} 7",
+            "lifeboat_step_seconds_bucket{runbook=\"a\\\"b\",outcome=\"done\",le=\"0.5\"} 1",
+            "lifeboat_step_seconds_bucket{runbook=\"a\\\"b\",outcome=\"done\",le=\"+Inf\"} 2",
+            "lifeboat_step_seconds_sum{runbook=\"a\\\"b\",outcome=\"done\"} 2.2",
+            "lifeboat_store_write_seconds_bucket{le=\"0.0005\"} 1",
+            "lifeboat_store_write_seconds_count 2",
+            "lifeboat_store_failed_writes_total 1",
+            "lifeboat_calls_total{method=\"GET\",route=\"/v1/runs\",status=\"200\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn names_without_end_make_no_series_without_end() {
+        let metrics = Metrics::new();
+        for name in 0..1_000 {
+            metrics.stepped(&name.to_string(), "done", 1);
+        }
+        assert!(metrics.inner().steps.len() <= SERIES_MAX + 1);
+    }
+}

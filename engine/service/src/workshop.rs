@@ -1,0 +1,102 @@
+//! What the service needs of the rest: runbooks compiled, plugins named. The program that puts the parts together gives it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lifeboat_core::Error;
+use lifeboat_core::plan::{Mode, Plan};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A mistake or a warning about a runbook, as `lifeboat check --format json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Diagnosis {
+    /// The code, which has a page.
+    pub code: String,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// What is wrong.
+    pub message: String,
+    /// The file.
+    pub file: String,
+    /// From 1.
+    pub line: u64,
+    /// From 1, in characters.
+    pub column: u64,
+    /// What to change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Diagnosis {
+    /// Whether the file is refused for it.
+    pub fn is_error(&self) -> bool {
+        self.severity == "error"
+    }
+}
+
+/// An input of a runbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InputView {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it has to be given.
+    pub required: bool,
+}
+
+/// A file that was looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Looked {
+    /// The name of the runbook in it; `None`: there is none, or it cannot be read so far.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: String,
+    /// The modes that it can be run in.
+    pub modes: Vec<Mode>,
+    /// Its inputs.
+    pub inputs: Vec<InputView>,
+    /// What is wrong with it.
+    pub diagnostics: Vec<Diagnosis>,
+    /// The further files that were read for it.
+    pub files: Vec<PathBuf>,
+}
+
+/// A compiled runbook.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The plan.
+    pub plan: Plan,
+    /// The text of all its files.
+    pub text: String,
+    /// What a person should look at.
+    pub warnings: Vec<Diagnosis>,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug)]
+pub enum Refused {
+    /// The runbook has mistakes.
+    Mistakes(Vec<Diagnosis>),
+    /// Something else.
+    Error(Error),
+}
+
+/// Makes plans of runbooks. Its methods may take long, and are called where that does no harm.
+pub trait Workshop: Send + Sync + 'static {
+    /// Looks at a file in all modes.
+    fn look(&self, file: &Path) -> Looked;
+    /// Compiles a runbook.
+    ///
+    /// # Errors
+    /// Its mistakes, or what else is in the way.
+    fn compile(&self, file: &Path, mode: Mode, inputs: &BTreeMap<String, String>) -> Result<Compiled, Refused>;
+    /// The plugins, each as it describes itself, with its digest.
+    fn plugins(&self) -> Vec<Value>;
+    /// The roles of a person, for approvals; `None` where the operator keeps no list.
+    fn roles_of(&self, person: &str) -> Option<Vec<String>>;
+}

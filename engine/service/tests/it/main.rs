@@ -1,0 +1,18 @@
+//! The service over real connections: a server on a port of loopback, requests as anybody would send them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// Tests look at the real clock; the code under test is given one.
+#![allow(clippy::disallowed_methods)]
+
+mod api;
+mod bench;
+mod bounds;
+mod life;
+mod local;
+mod once;
+mod openapi;
+mod rights;
+mod streams;
+mod tls;
+mod verbs;
+mod workshop;

@@ -1,0 +1,165 @@
+//! `Idempotency-Key`: at once, later, and over the death of the service.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lifeboat_core::ids::RunId;
+use lifeboat_core::ports::{Append, BoxFuture, Document, Lease, RunHead, Store, StoreError, StoredEvent};
+use serde_json::json;
+
+use crate::bench::{Bench, Wish, all};
+
+const DRILL: [(&str, &str); 1] = [("idempotency-key", "one-incident")];
+
+async fn runs(bench: &Bench, token: &str) -> usize {
+    bench.get("/v1/runs", token).await.json["runs"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn many_at_once_make_one_run() {
+    let bench = Arc::new(Bench::new().await);
+    let token = bench.admin().await;
+    let body = json!({ "runbook": "chain", "mode": "drill" });
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let (bench, token, body) = (Arc::clone(&bench), token.clone(), body.clone());
+        calls.spawn(async move { bench.call("POST", "/v1/runs", &token, &DRILL, Some(&body)).await });
+    }
+    let answers = calls.join_all().await;
+    let (first, place) = (answers[0].json["run"].clone(), answers[0].header("location").to_owned());
+    assert!(answers.iter().all(|answer| answer.status == 201 && answer.json["run"] == first));
+    assert!(answers.iter().all(|answer| answer.header("location") == place));
+    assert_eq!(answers.iter().filter(|answer| answer.header("idempotency-replayed") != "true").count(), 1);
+    assert_eq!(runs(&bench, &token).await, 1);
+
+    let other = json!({ "runbook": "chain", "mode": "drill", "reason": "another" });
+    let reused = bench.call("POST", "/v1/runs", &token, &DRILL, Some(&other)).await;
+    assert_eq!((reused.status, reused.code()), (422, "LB1061"));
+    let somebody = bench.token(all(lifeboat_service::access::Role::Operator, "bo")).await;
+    assert_eq!(
+        bench.call("POST", "/v1/runs", &somebody, &DRILL, Some(&body)).await.status,
+        201,
+        "keys are their owner's"
+    );
+    for bad in ["", &"x".repeat(201)] {
+        let headers = [("idempotency-key", bad)];
+        assert_eq!(bench.call("POST", "/v1/runs", &token, &headers, Some(&body)).await.status, 400);
+    }
+    let audit = bench.get("/v1/audit?limit=500", &token).await.json;
+    let repeated = audit["entries"].as_array().unwrap().iter().filter(|entry| entry["repeated"] == true).count();
+    assert_eq!(repeated, 39, "each is written down");
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_kept_and_the_key_may_be_used_again() {
+    let bench = Bench::new().await;
+    let token = bench.admin().await;
+    bench.runbook("later.kdl", "runbook later nothing");
+    let body = json!({ "runbook": "later", "mode": "drill" });
+    assert_eq!(bench.call("POST", "/v1/runs", &token, &DRILL, Some(&body)).await.status, 404);
+    bench.runbook("later.kdl", "runbook later chain");
+    let wait = std::time::Duration::from_secs(10);
+    crate::bench::until(wait, || async {
+        bench.call("POST", "/v1/runs", &token, &DRILL, Some(&body)).await.status == 201
+    })
+    .await;
+    assert_eq!(runs(&bench, &token).await, 1);
+}
+
+#[tokio::test]
+async fn the_answer_is_the_same_after_a_new_start() {
+    let bench = Bench::new().await;
+    let token = bench.admin().await;
+    let body = json!({ "runbook": "chain", "mode": "drill" });
+    let first = bench.call("POST", "/v1/runs", &token, &DRILL, Some(&body)).await;
+    let (_, folder) = bench.stop().await;
+    let bench = Bench::with(Wish { folder: Some(folder), ..Wish::default() }).await;
+    let again = bench.call("POST", "/v1/runs", &token, &DRILL, Some(&body)).await;
+    assert_eq!((again.status, &again.json["run"]), (201, &first.json["run"]));
+    assert_eq!(runs(&bench, &token).await, 1);
+}
+
+/// A store that loses the answers of calls once it is told to: the service dies between what it did and what it says.
+struct Forgetful {
+    store: Arc<dyn Store>,
+}
+
+static FORGETS: AtomicBool = AtomicBool::new(false);
+
+impl Store for Forgetful {
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<RunHead, StoreError>> {
+        self.store.append(append)
+    }
+    fn read<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>> {
+        self.store.read(run, after)
+    }
+    fn head<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunHead>, StoreError>> {
+        self.store.head(run)
+    }
+    fn list(&self) -> BoxFuture<'_, Result<Vec<RunHead>, StoreError>> {
+        self.store.list()
+    }
+    fn get_document<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Document>, StoreError>> {
+        self.store.get_document(key)
+    }
+    fn put_document<'a>(
+        &'a self,
+        key: &'a str,
+        expected: u64,
+        value: Vec<u8>,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        let answered = key.starts_with("once/") && String::from_utf8_lossy(&value).contains("\"status\"");
+        if answered && FORGETS.load(Ordering::Acquire) {
+            let error = lifeboat_core::Error::new("LB0606", "the machine lost its power");
+            return Box::pin(async move { Err(StoreError::Failed(error)) });
+        }
+        self.store.put_document(key, expected, value)
+    }
+    fn acquire_lease<'a>(
+        &'a self,
+        name: &'a str,
+        holder: &'a str,
+        now_ms: u64,
+        ttl_ms: u64,
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        self.store.acquire_lease(name, holder, now_ms, ttl_ms)
+    }
+    fn release_lease<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.store.release_lease(name, holder)
+    }
+    fn watch<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<RunHead, StoreError>> {
+        self.store.watch(run, after)
+    }
+}
+
+#[tokio::test]
+async fn what_was_done_before_a_death_is_not_done_again() {
+    let around: fn(Arc<dyn Store>) -> Arc<dyn Store> = |store| Arc::new(Forgetful { store });
+    let bench = Bench::with(Wish { around: Some(around), ..Wish::default() }).await;
+    let token = bench.admin().await;
+    let bo = bench.token(all(lifeboat_service::access::Role::Approver, "bo")).await;
+    let start = json!({ "runbook": "two", "mode": "drill" });
+    FORGETS.store(true, Ordering::Release);
+    let lost = bench.call("POST", "/v1/runs", &token, &DRILL, Some(&start)).await;
+    assert_eq!((lost.status, lost.code()), (503, "LB0606"), "it was done, and the answer was lost");
+    let list = bench.get("/v1/runs", &token).await.json;
+    let run = list["runs"][0]["run"].as_str().unwrap().to_owned();
+    let view = bench.status(&run, &token, "waiting").await;
+    let yes = json!({ "fingerprint": view["fingerprint"], "reason": "yes" });
+    let path = format!("/v1/runs/{run}/steps/go/approve");
+    let lost = bench.call("POST", &path, &bo, &DRILL, Some(&yes)).await;
+    assert_eq!(lost.status, 503);
+
+    let (_, folder) = bench.stop().await;
+    FORGETS.store(false, Ordering::Release);
+    let bench = Bench::with(Wish { folder: Some(folder), ..Wish::default() }).await;
+    let again = bench.call("POST", "/v1/runs", &token, &DRILL, Some(&start)).await;
+    assert_eq!((again.status, again.json["run"].as_str()), (201, Some(run.as_str())));
+    assert_eq!(runs(&bench, &token).await, 1);
+    let again = bench.call("POST", &path, &bo, &DRILL, Some(&yes)).await;
+    assert_eq!(again.status, 200, "{again:?}");
+    let events = bench.get(&format!("/v1/runs/{run}/events?limit=500"), &token).await;
+    assert_eq!(events.text.matches("\"approved\"").count(), 1, "bo said yes once");
+    let without = bench.post(&path, &bo, &yes).await;
+    assert_eq!((without.status, without.code()), (409, "LB0502"), "without the key it is a second yes");
+}
