@@ -130,7 +130,7 @@ fn refuse(wish: &Wish<'_>) -> GuestError {
     let Wish { plugin, target, mode, root } = wish;
     let root = root.display();
     let message = format!("plugin '{plugin}' may not reach '{root}' for target '{target}' in mode {}", mode.as_str());
-    let line = allow_line(plugin, target, &root.to_string(), true);
+    let line = allow_line(plugin, target, &root.to_string(), false);
     let hint = if *mode == Mode::Drill {
         format!("in a drill only the grants inside `drill {{ }}` of lifeboat.kdl count; add there: {line}")
     } else {
@@ -176,7 +176,7 @@ mod tests {
         let other = base.path().join("ab");
         let error = open(&operator, &wish(&other)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused);
-        let line = format!("grant \"fs\" target=\"orders\" {{ dir \"{}\" write=#true }}", other.display());
+        let line = format!("grant \"fs\" target=\"orders\" {{ dir \"{}\" }}", other.display());
         assert!(error.hint.unwrap().ends_with(&line));
         assert!(open(&operator, &wish(&granted)).unwrap().write);
         for wrong in [

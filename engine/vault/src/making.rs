@@ -24,8 +24,9 @@ use crate::session::{explain, repository};
 use crate::watch::Watch;
 
 /// How long is waited for a key that another one writes at this moment: some times as long as it took to write one, in
-/// these bounds.
-const SETTLE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_secs(3));
+/// these bounds. It is waited twice, once in the life of a vault. With 30 ms a busy server was slower with the other's key, and
+/// the vault of one engine was lost.
+const SETTLE: (Duration, Duration) = (Duration::from_millis(400), Duration::from_secs(3));
 /// How often it is begun anew because others were there.
 const ROUNDS: u32 = 5;
 /// Bytes of a pack of data: as restic has it. What a snapshot holds in memory is some packs, and a retry sends a whole one.

@@ -49,7 +49,7 @@ async fn folders_that_were_not_granted_are_refused_with_the_line_to_add() {
     let out = setting.outside();
     let failure = reach("forbidden-path", &out).await;
     is_refused(&failure);
-    let line = format!("grant \"fixture\" target=\"orders\" {{ dir \"{}\" write=#true }}", out.display());
+    let line = format!("grant \"fixture\" target=\"orders\" {{ dir \"{}\" }}", out.display());
     assert!(failure.hint.unwrap().contains(&line));
     // A root that is a link to the outside is the outside.
     let link = setting.folder("rw").join("link");
