@@ -31,6 +31,7 @@ mod schema;
 mod serve;
 mod step;
 mod store;
+pub mod vaults;
 
 pub use context::{Call, Context};
 pub use describe::describe;
@@ -39,7 +40,7 @@ pub use host::{Error, ErrorKind};
 pub use lifeboat_sdk_macros::data;
 pub use schema::schema_of;
 pub use serve::{StepEntry, Steps};
-pub use step::{Capability, Data, Effect, Finding, Kind, Probe, Step, bad, good};
+pub use step::{Capability, Data, Effect, Finding, Kind, Probe, Step, bad, finding, good, range};
 pub use store::{Object, Place, SELF, Store, StoreAdapter};
 
 #[doc(hidden)]
@@ -52,7 +53,9 @@ pub use serde_json;
 /// All that a plugin's source usually needs.
 pub mod prelude {
     pub use crate::host::{self, Directory, Error, ErrorKind, Reader, Repository, Writer};
-    pub use crate::{Capability, Context, Effect, ErrorExt, Finding, Kind, Probe, Step, Stop, bad, data, good};
+    pub use crate::{
+        Capability, Context, Effect, ErrorExt, Finding, Kind, Probe, Step, Stop, bad, data, finding, good,
+    };
 }
 
 /// Makes a plugin out of its parts: the exports that the host calls, and the description that runbooks are checked by.
