@@ -80,6 +80,9 @@ impl World {
             }
         }
         host.set_vaults(Arc::new(RusticVaults::new()));
+        for line in strangers(&operator, &host.catalog()) {
+            self.screen.say(&format!("warning: {line}"));
+        }
         Ok((host, operator))
     }
 
@@ -208,4 +211,20 @@ fn cache_dir() -> Option<PathBuf> {
     // A home that cannot be written to costs time at each start, but nothing else.
     std::fs::create_dir_all(&base).ok()?;
     Some(base.join("plugins"))
+}
+
+/// Grants to plugins that are not there: a misspelt one grants nothing to anybody.
+fn strangers(operator: &Operator, catalog: &Catalog) -> Vec<String> {
+    let grants = operator.grants.iter().chain(&operator.drill_grants);
+    let mut names: Vec<&str> = grants.map(|grant| grant.plugin.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let unknown = names.into_iter().filter(|name| !catalog.contains_key(*name));
+    unknown
+        .map(|name| {
+            let like = lifeboat_runbook::closest(name, catalog.keys().map(String::as_str));
+            let like = like.map(|like| format!(": did you mean '{like}'?")).unwrap_or_default();
+            format!("the operator's file grants something to plugin '{name}', and there is none of that name{like}")
+        })
+        .collect()
 }

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::process::{Command, Output};
+use std::process::Output;
 
-use lifeboat_servers::{Access, Kind, Server, get, program};
+use lifeboat_servers::{Access, Kind, Server, get};
 
 fn port(access: &Access) -> u16 {
     let rest = access.endpoint.strip_prefix("http://127.0.0.1:").unwrap();
@@ -13,10 +13,9 @@ fn port(access: &Access) -> u16 {
 
 /// Stock rclone as a client of an S3.
 fn rclone(access: &Access, key: (&str, &str), args: &[&str]) -> Output {
-    let mut command = Command::new(program(Kind::S3Weak).unwrap());
-    command.env_remove("AWS_CA_BUNDLE").args(args).args(["--config", "/dev/null", "--retries", "1"]);
-    command.args(["--low-level-retries", "1", "--s3-provider", "Other", "--s3-endpoint", &access.endpoint]);
-    command.args(["--s3-access-key-id", key.0, "--s3-secret-access-key", key.1]).output().unwrap()
+    let access = Access::new(access.endpoint.clone(), &[("access-key", key.0), ("secret-key", key.1)]);
+    let mut command = access.s3().rclone(args).unwrap();
+    command.args(["--retries", "1", "--low-level-retries", "1"]).output().unwrap()
 }
 
 fn admin(access: &Access) -> (&str, &str) {

@@ -23,6 +23,7 @@ pub mod through;
 pub mod token;
 pub mod vault;
 pub mod verbs;
+pub mod wanting;
 
 use std::future::Future;
 

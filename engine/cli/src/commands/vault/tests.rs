@@ -106,9 +106,9 @@ fn a_plan_to_repair_and_what_a_check_found() {
         damaged: vec![damaged(4, false), damaged(5, true)],
         notes: vec!["1 packs (16777216 bytes) are in no index".to_owned()],
     };
-    golden("check.txt", &check_lines(&SCREEN, &report));
+    golden("check.txt", &check_lines(&SCREEN, &report, true));
     let whole = VaultReport { snapshots: 7, packs: 12, bytes: 200 << 20, ..VaultReport::default() };
-    golden("check-whole.txt", &check_lines(&SCREEN, &whole));
+    golden("check-whole.txt", &check_lines(&SCREEN, &whole, false));
 }
 
 #[test]
