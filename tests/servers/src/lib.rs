@@ -17,6 +17,7 @@ mod proxy;
 mod proxy_wire;
 mod server;
 mod standing;
+mod tool;
 
 pub use access::Access;
 pub use http::get;
@@ -25,6 +26,7 @@ pub use kind::Kind;
 pub use proxy::{Act, Fault, Proxy, Struck};
 pub use server::Server;
 pub use standing::{Standing, down, ls, summary, up};
+pub use tool::{Tool, install_tools, tool};
 
 use std::path::{Path, PathBuf};
 
