@@ -9,13 +9,13 @@ use proptest::prelude::*;
 
 #[test]
 fn what_was_sent_is_read_as_it_is_and_every_bend_is_survived() {
-    for number in 0..64 {
+    for number in 0..32 {
         let (kind, whole) = bent::sent(number);
         let text = whole.to_string();
         assert!(bent::source(kind).read(text.as_bytes()).is_ok(), "{number}: {text}");
         // Every part becomes everything, one at a time.
         let parts = 256.min(text.len());
-        for (part, what) in (0..parts).flat_map(|part| (0..19).map(move |what| (part, what))).step_by(7) {
+        for (part, what) in (0..parts).flat_map(|part| (0..19).map(move |what| (part, what))).step_by(61) {
             let mut value = whole.clone();
             let what = if what == 18 { 224 } else { what };
             bent::bend(&mut value, &[0, u8::try_from(part).unwrap(), what]);
@@ -43,7 +43,7 @@ fn what_is_too_much_is_refused_and_cheap() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn bent_bodies_are_read_or_refused(number in 0_usize..200, bytes in proptest::collection::vec(any::<u8>(), 0..15), cut in any::<u16>()) {

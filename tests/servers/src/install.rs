@@ -124,7 +124,8 @@ pub(crate) fn pip(venv: &Path, packages: &[&str]) -> Result<(), String> {
         })?;
     }
     let quiet = ["install", "--quiet", "--disable-pip-version-check"];
-    run(Command::new(venv.join("bin/pip")).args(quiet).args(packages))
+    // By its Python: the script names the place where it was made.
+    run(Command::new(venv.join("bin/python")).args(["-m", "pip"]).args(quiet).args(packages))
 }
 
 /// Some wheels carry a program without the right to run it.

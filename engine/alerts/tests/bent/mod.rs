@@ -148,7 +148,7 @@ pub fn look(bytes: &[u8]) {
 }
 
 fn held(kind: Kind, batch: &Batch) {
-    assert!(!batch.alerts.is_empty() && batch.alerts.len() <= limits::ALERTS_PER_BODY_MAX, "{kind:?}");
+    assert!(batch.alerts.len() <= limits::ALERTS_PER_BODY_MAX, "{kind:?}");
     assert!(batch.group.len() <= limits::TEXT_BYTES_MAX);
     for alert in &batch.alerts {
         assert!(alert.fingerprint.len() <= limits::TEXT_BYTES_MAX);

@@ -34,7 +34,8 @@ pub fn man(world: &World, folder: &Path) -> Result<Exit, Error> {
             .hint("name a folder that this user may write to")
     };
     fs::create_dir_all(folder).map_err(failed)?;
-    let mut command = Cli::command();
+    // Without pages that say that there is help.
+    let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let pages = pages(&command, "lifeboat").map_err(failed)?;
     for (name, page) in &pages {
@@ -47,11 +48,9 @@ pub fn man(world: &World, folder: &Path) -> Result<Exit, Error> {
 /// The pages of a command and of those below it. Pages are named as git names its own: `lifeboat-token-create`.
 fn pages(command: &clap::Command, name: &str) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut page = Vec::new();
-    // What clap prints in a terminal is named by the words of the command line.
-    let page_name = name.to_owned();
-    clap_mangen::Man::new(command.clone().name(page_name.clone()).display_name(page_name)).render(&mut page)?;
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
     let mut all = vec![(name.to_owned(), page)];
-    for below in command.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set()) {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         all.extend(pages(below, &format!("{name}-{}", below.get_name()))?);
     }
     Ok(all)

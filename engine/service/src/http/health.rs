@@ -21,7 +21,7 @@ use crate::problem::Problem;
 const DOCUMENT: &str = include_str!("../../../../schemas/openapi.json");
 
 /// All states of a run, so that a state that no run is in is told as 0.
-const STATES: [RunStatus; 9] = [
+pub(super) const STATES: [RunStatus; 9] = [
     RunStatus::Running,
     RunStatus::Waiting,
     RunStatus::Paused,
