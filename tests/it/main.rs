@@ -12,6 +12,7 @@ mod foresight;
 mod gcs;
 mod mistakes;
 mod newcomer;
+mod ops;
 mod people;
 mod recovery;
 mod remote;

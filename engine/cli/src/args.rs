@@ -27,6 +27,9 @@ pub struct Cli {
     /// When to use colour. It never carries meaning alone.
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub colour: Colour,
+    /// How the log on standard error is written. What is logged is said by LIFEBOAT_LOG, as 'info' or 'lifeboat=debug'.
+    #[arg(long, global = true, env = "LIFEBOAT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub log: LogFormat,
     #[command(subcommand)]
     /// The command.
     pub command: Command,
@@ -49,6 +52,15 @@ pub enum Colour {
     Always,
     /// Never.
     Never,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object of JSON a line, with the run and the step.
+    Json,
 }
 
 /// How a plan is printed.
@@ -286,6 +298,16 @@ pub enum Command {
     /// The journal in the data folder: encrypt it, or change the secret that it is encrypted with.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages, one a command, into a folder.
+    Man {
+        /// The folder; it is made if it is not there.
+        dir: PathBuf,
+    },
     /// Look for what is wrong: data folder, operator file, plugins. With --repair, mend the data folder.
     Doctor {
         /// Mend what is damaged in the data folder. A copy of the journal as it was is made first, and kept.

@@ -72,7 +72,7 @@ impl App {
         let (stopping, _) = watch::channel(false);
         let streams = usize::try_from(settings.connections / 2).unwrap_or(1).max(1);
         Arc::new(Self {
-            runs: Runs::new(engine, Arc::clone(&store), Arc::clone(&metrics)),
+            runs: Runs::new(engine, Arc::clone(&store)),
             library: Arc::new(Library::new(settings.runbooks.clone(), Arc::clone(&workshop))),
             tokens: Tokens::new(Arc::clone(&store)),
             audit: Audit::new(Arc::clone(&store)),

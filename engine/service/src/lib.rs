@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod about;
 pub mod access;
 mod app;
 mod audit;
@@ -23,6 +24,9 @@ mod once;
 mod problem;
 mod runs;
 mod server;
+mod traces;
+mod watch;
+mod words;
 mod workshop;
 
 pub use crate::app::Parts;

@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 
 use lifeboat_core::Error;
-use lifeboat_core::plan::Mode;
+use lifeboat_core::plan::{Mode, Objectives};
 use serde::{Deserialize, Serialize};
 
 use crate::workshop::{Diagnosis, InputView, Looked, Workshop};
@@ -35,6 +35,10 @@ pub struct RunbookView {
     pub modes: Vec<Mode>,
     /// Its inputs.
     pub inputs: Vec<InputView>,
+    /// What the business asked for, in milliseconds: `rto_ms`, `rpo_ms`, `mtpd_ms`.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub objectives: Objectives,
     /// Mistakes and warnings.
     pub diagnostics: Vec<Diagnosis>,
 }
@@ -160,6 +164,7 @@ fn view(file: &Path, name: String, looked: &Looked) -> RunbookView {
         description: looked.description.clone(),
         modes: looked.modes.clone(),
         inputs: looked.inputs.clone(),
+        objectives: looked.objectives,
         diagnostics: looked.diagnostics.clone(),
     }
 }

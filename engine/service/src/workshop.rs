@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lifeboat_core::Error;
-use lifeboat_core::plan::{Mode, Plan};
+use lifeboat_core::plan::{Mode, Objectives, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -60,6 +60,8 @@ pub struct Looked {
     pub modes: Vec<Mode>,
     /// Its inputs.
     pub inputs: Vec<InputView>,
+    /// What the business asked for.
+    pub objectives: Objectives,
     /// What is wrong with it.
     pub diagnostics: Vec<Diagnosis>,
     /// The further files that were read for it.

@@ -1,6 +1,6 @@
 //! `cargo xtask servers …`: the real servers of the tests, for a person.
 
-use lifeboat_servers::{Kind, down, install, ls, needs, summary, up};
+use lifeboat_servers::{Kind, down, install, install_tools, ls, needs, summary, up};
 
 use crate::shell;
 
@@ -15,6 +15,7 @@ cargo xtask servers install       install all; starts none
   azure     Azurite: blobs, two accounts
   gcs       fake-gcs-server: checks no credentials
   openbao   OpenBao, with Vault's API, in development mode
+  traces    Rotel, a collector of traces: what it is sent is in its log
 ";
 
 /// Starts, stops or lists servers.
@@ -29,7 +30,10 @@ pub fn run(arguments: &[&str]) -> Result<(), String> {
             list();
             Ok(())
         }
-        ["install"] => prepare(&Kind::ALL),
+        ["install"] => {
+            prepare(&Kind::ALL)?;
+            install_tools(&|line| println!("{line}"))
+        }
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

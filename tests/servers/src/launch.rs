@@ -27,7 +27,11 @@ pub struct Launch {
 
 /// How many ports it takes. The first is the one for clients.
 pub fn ports(kind: Kind) -> usize {
-    if kind == Kind::S3 { 8 } else { 1 }
+    match kind {
+        Kind::S3 => 8,
+        Kind::Traces => 2,
+        _ => 1,
+    }
 }
 
 /// Writes what the server reads, and gives its command line. The folder is its current one.
@@ -75,6 +79,19 @@ pub fn launch(kind: Kind, data: &Path, ports: &[u16]) -> Result<Launch, String> 
             variables: Vec::new(),
             access: Access::new(endpoint, &[("token", TOKEN), ("mount", "secret")]),
         },
+        Kind::Traces => {
+            let grpc = ports.get(1).copied().ok_or("a collector needs two ports")?;
+            Launch {
+                program,
+                arguments: words(&format!(
+                    "start --otlp-http-endpoint 127.0.0.1:{port} --otlp-grpc-endpoint 127.0.0.1:{grpc} \
+                     --exporter blackhole --debug-log traces --debug-log-verbosity detailed"
+                ))
+                .collect(),
+                variables: Vec::new(),
+                access: Access::new(format!("{endpoint}/v1/traces"), &[]),
+            }
+        }
     })
 }
 
@@ -146,7 +163,7 @@ pub fn is_ready(kind: Kind, ports: &[u16]) -> bool {
             matches!(ask(0, "/"), Some((200 | 403, _)))
                 && ask(2, "/dir/status").is_some_and(|(_, body)| body.contains("\"DataNodes\":[{"))
         }
-        Kind::S3Weak | Kind::Azure => ask(0, "/").is_some(),
+        Kind::S3Weak | Kind::Azure | Kind::Traces => ask(0, "/").is_some(),
         Kind::Gcs => matches!(ask(0, "/storage/v1/b?project=p"), Some((200, _))),
         Kind::OpenBao => matches!(ask(0, "/v1/sys/health"), Some((200, _))),
     }

@@ -18,6 +18,7 @@ mod proxy;
 mod proxy_wire;
 mod server;
 mod standing;
+mod tool;
 
 pub use access::Access;
 pub use http::get;
@@ -27,6 +28,7 @@ pub use peers::Remote;
 pub use proxy::{Act, Fault, Proxy, Struck};
 pub use server::Server;
 pub use standing::{Standing, down, ls, summary, up};
+pub use tool::{Tool, install_tools, tool};
 
 use std::path::{Path, PathBuf};
 

@@ -52,7 +52,7 @@ fn two_regions_are_apart_check_keys_and_outlive_a_kill() {
 #[test]
 fn the_others_answer_where_they_say_and_are_gone_when_dropped() {
     let dir = tempfile::tempdir().unwrap();
-    for kind in [Kind::S3Weak, Kind::Azure, Kind::Gcs, Kind::OpenBao] {
+    for kind in [Kind::S3Weak, Kind::Azure, Kind::Gcs, Kind::OpenBao, Kind::Traces] {
         let mut server = Server::start(kind, &dir.path().join(format!("{kind:?}"))).unwrap();
         let port = port(server.access());
         assert!(get(port, "/").is_some(), "{kind:?}");

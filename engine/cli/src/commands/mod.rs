@@ -9,6 +9,7 @@ pub mod fmt;
 pub mod init;
 pub mod journal;
 pub mod needs;
+pub mod pages;
 pub mod plan;
 pub mod plugin;
 pub mod repair;
@@ -77,6 +78,8 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Schedule(ScheduleCommand::Next { paths, count }) => schedule::next(world, &paths, count),
         Command::Journal(JournalCommand::Encrypt) => journal::encrypt(world),
         Command::Journal(JournalCommand::Rekey { from }) => journal::rekey(world, &from),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { dir } => pages::man(world, &dir),
         Command::Doctor { repair: false, .. } => doctor::doctor(world),
         Command::Doctor { cut, .. } => repair::repair(world, &cut),
     }

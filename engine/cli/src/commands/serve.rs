@@ -21,6 +21,7 @@ use crate::commands::plan::name_people;
 use crate::exit::Exit;
 use crate::files::{self, Disk};
 use crate::screen::Ink;
+use crate::supervisor::Supervisor;
 use crate::view::plural;
 use crate::world::World;
 
@@ -76,6 +77,7 @@ impl Workshop for Bench {
             description: runbook.description.clone(),
             modes: runbook.modes().into_iter().collect(),
             inputs: runbook.inputs.iter().map(input).collect(),
+            objectives: runbook.objectives,
             name: Some(runbook.name),
             diagnostics,
             files,
@@ -139,7 +141,12 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
     })
     .await?;
     greet(world, &server, tls);
-    told_to_stop().await?;
+    let supervisor = Supervisor::new();
+    supervisor.say(&format!("READY=1\nSTATUS=serving on {}", server.address()));
+    stay(&server, &supervisor).await?;
+    tracing::info!("stopping");
+    // What is under way may take its time; systemd is told how much of it there is.
+    supervisor.say(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", (grace_s + 30) * 1_000_000));
     world
         .screen
         .say(&format!("stopping: what is under way has {grace_s} s to come to its end; a second Ctrl-C cuts it off"));
@@ -156,7 +163,25 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
         world.screen.say(&format!("{runs} had attempts under way; they are asked about at the next start"));
     }
     world.screen.say("stopped; nothing is lost");
+    tracing::info!(left, "stopped");
     Ok(Exit::Success)
+}
+
+/// Until somebody wants the service to stop. A supervisor with a watchdog hears that it is well for as long as its store answers.
+async fn stay(server: &Server, supervisor: &Supervisor) -> Result<(), Error> {
+    let Some(every) = supervisor.watchdog() else { return told_to_stop().await };
+    let told = told_to_stop();
+    tokio::pin!(told);
+    loop {
+        tokio::select! {
+            told = &mut told => return told,
+            () = tokio::time::sleep(every) => {
+                if server.is_well().await {
+                    supervisor.say("WATCHDOG=1");
+                }
+            }
+        }
+    }
 }
 
 fn greet(world: &World, server: &Server, tls: bool) {
@@ -164,6 +189,7 @@ fn greet(world: &World, server: &Server, tls: bool) {
     let address = world.screen.err(Ink::Bold, &format!("{scheme}://{}", server.address()));
     world.screen.say(&format!("serving on {address}; stop it with Ctrl-C"));
     let (good, refused) = server.runbooks();
+    tracing::info!(address = %server.address(), tls, good, refused, "serving");
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     world.screen.say(&format!("{}, {} refused (GET /v1/runbooks tells why)", plural(count(good), "runbook"), refused));
     let (up, bad) = server.taken_up();

@@ -230,6 +230,11 @@ pub(super) const OPERATOR: [Node; 21] = [
                 "duration, 30s",
                 "How long attempts under way may take to end when the service is stopped; at most 10m.",
             ),
+            (
+                "traces",
+                "string",
+                "Where traces go, `http://HOST:PORT/v1/traces` or `https://…`: a collector that speaks OTLP over HTTP in JSON.",
+            ),
         ],
     ),
     node(

@@ -7,6 +7,7 @@ mod guard;
 mod health;
 mod listing;
 mod records;
+mod recovery;
 mod runbooks;
 mod start;
 mod stream;

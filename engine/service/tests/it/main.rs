@@ -14,5 +14,6 @@ mod openapi;
 mod rights;
 mod streams;
 mod tls;
+mod traces;
 mod verbs;
 mod workshop;

@@ -55,6 +55,7 @@ impl Workshop for Toy {
             name,
             modes: vec![Mode::Drill, Mode::Failover],
             inputs: vec![InputView { name: "reason".to_owned(), kind: "string".to_owned(), required: false }],
+            objectives: lifeboat_core::plan::Objectives { rto_ms: Some(900_000), ..Default::default() },
             diagnostics: if bad { vec![mistake(file, "it does nothing")] } else { Vec::new() },
             ..Looked::default()
         }

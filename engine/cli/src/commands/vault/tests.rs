@@ -6,7 +6,8 @@ use lifeboat_vault::{PackRewrite, SetAside};
 
 use super::*;
 
-const SCREEN: Screen = Screen { json: false, quiet: false, colour_out: false, colour_err: false, live: false };
+const SCREEN: Screen =
+    Screen { json: false, quiet: false, log_only: false, colour_out: false, colour_err: false, live: false };
 
 fn golden(name: &str, lines: &[String]) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands/vault/golden").join(name);
