@@ -49,6 +49,9 @@ impl Histogram {
 struct Inner {
     steps: BTreeMap<String, Histogram>,
     calls: BTreeMap<String, u64>,
+    alerts: BTreeMap<String, u64>,
+    schedules: BTreeMap<String, u64>,
+    paged: BTreeMap<String, u64>,
     writes: Option<Histogram>,
 }
 
@@ -112,6 +115,21 @@ impl Metrics {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A message of a hook was judged. The words and codes are ours.
+    pub(crate) fn alert(&self, word: &str, code: &str) {
+        *self.inner().alerts.entry(format!("word=\"{word}\",code=\"{code}\"")).or_default() += 1;
+    }
+
+    /// A schedule was due, and so many times this was decided.
+    pub(crate) fn scheduled(&self, decision: &str, count: u64) {
+        *self.inner().schedules.entry(format!("decision=\"{decision}\"")).or_default() += count;
+    }
+
+    /// A person has to look.
+    pub(crate) fn paged(&self, code: &str) {
+        *self.inner().paged.entry(format!("code=\"{}\"", quoted(code))).or_default() += 1;
+    }
+
     /// Somebody called too often.
     pub(crate) fn limited(&self) {
         self.limited.fetch_add(1, Ordering::Relaxed);
@@ -149,6 +167,25 @@ impl Metrics {
         head(&mut out, "lifeboat_calls_total", "counter", "Calls by route and status.");
         for (labels, count) in &inner.calls {
             let _ = writeln!(out, "lifeboat_calls_total{{{labels}}} {count}");
+        }
+        let more = [
+            (
+                "lifeboat_alerts_total",
+                "Messages of hooks by what became of them; with a code, they were refused.",
+                &inner.alerts,
+            ),
+            ("lifeboat_schedules_total", "Due times of schedules by what was decided.", &inner.schedules),
+            (
+                "lifeboat_pages_total",
+                "Incidents that a person has to look at, by the code of the reason.",
+                &inner.paged,
+            ),
+        ];
+        for (name, help, counts) in more {
+            head(&mut out, name, "counter", help);
+            for (labels, count) in counts {
+                let _ = writeln!(out, "{name}{{{labels}}} {count}");
+            }
         }
         head(&mut out, "lifeboat_step_seconds", "histogram", "How long attempts of steps took.");
         for (labels, histogram) in &inner.steps {

@@ -92,7 +92,9 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, person: Option<Viewer>)
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let one = |value: u64| vec![(String::new(), value)];
     let waited = oldest.map_or(0, |since| app.now().saturating_sub(since) / 1_000);
+    let incidents = app.alerts.open().map_or(0, |open| open.len());
     let gauges = [
+        Gauge { name: "lifeboat_incidents_open", help: "Incidents that are not over.", values: one(number(incidents)) },
         Gauge {
             name: "lifeboat_info",
             help: "The program.",
