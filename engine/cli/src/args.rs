@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::args_estimate::EstimateArgs;
-use crate::args_service::{ServeArgs, TokenCommand};
+use crate::args_service::{AlertsArgs, ServeArgs, TokenCommand};
 use crate::args_vault::VaultCommand;
 
 /// Lifeboat runs disaster-recovery runbooks: durable, rehearsed, measured.
@@ -267,6 +267,8 @@ pub enum Command {
     Init,
     /// Serve the API: runs, verbs, plans, events; until Ctrl-C. Other commands on this data folder then go through it.
     Serve(ServeArgs),
+    /// What became of alerts: what was accepted, what was refused, and why.
+    Alerts(AlertsArgs),
     /// Tokens of the service: make, list, revoke.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -292,7 +294,7 @@ pub enum Command {
     /// Plugins: what there is, and what they can do.
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Schedules of runbooks: what there is, and what is due next. Starts nothing.
+    /// Schedules of runbooks: what there is, what is due next, and what became of it. Starts nothing.
     #[command(subcommand)]
     Schedule(ScheduleCommand),
     /// The journal in the data folder: encrypt it, or change the secret that it is encrypted with.
@@ -352,14 +354,12 @@ pub enum PluginCommand {
 pub enum ScheduleCommand {
     /// List the schedules of runbooks, each with its next due time.
     Ls {
-        /// Runbooks, or folders that are searched for *.kdl.
-        #[arg(required = true)]
+        /// Runbooks, or folders that are searched for *.kdl. Without any: those of the service.
         paths: Vec<PathBuf>,
     },
     /// Print what is due next, over all schedules, in the order of time.
     Next {
-        /// Runbooks, or folders that are searched for *.kdl.
-        #[arg(required = true)]
+        /// Runbooks, or folders that are searched for *.kdl. Without any: those of the service.
         paths: Vec<PathBuf>,
         /// How many due times.
         #[arg(long, short = 'n', default_value_t = 10, value_name = "COUNT")]

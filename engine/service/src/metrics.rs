@@ -51,6 +51,9 @@ struct Inner {
     calls: BTreeMap<String, u64>,
     ended: BTreeMap<String, u64>,
     traced: BTreeMap<&'static str, u64>,
+    alerts: BTreeMap<String, u64>,
+    schedules: BTreeMap<String, u64>,
+    paged: BTreeMap<String, u64>,
     writes: Option<Histogram>,
 }
 
@@ -144,6 +147,21 @@ impl Metrics {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A message of a hook was judged. The words and codes are ours.
+    pub(crate) fn alert(&self, word: &str, code: &str) {
+        *self.inner().alerts.entry(format!("word=\"{word}\",code=\"{code}\"")).or_default() += 1;
+    }
+
+    /// A schedule was due, and so many times this was decided.
+    pub(crate) fn scheduled(&self, decision: &str, count: u64) {
+        *self.inner().schedules.entry(format!("decision=\"{decision}\"")).or_default() += count;
+    }
+
+    /// A person has to look.
+    pub(crate) fn paged(&self, code: &str) {
+        *self.inner().paged.entry(format!("code=\"{}\"", quoted(code))).or_default() += 1;
+    }
+
     /// Somebody called too often.
     pub(crate) fn limited(&self) {
         self.limited.fetch_add(1, Ordering::Relaxed);
@@ -185,9 +203,25 @@ impl Metrics {
         for (labels, count) in &inner.calls {
             let _ = writeln!(out, "lifeboat_calls_total{{{labels}}} {count}");
         }
-        head(&mut out, "lifeboat_runs_ended_total", "counter", "Runs that ended since the start of the service.");
-        for (labels, count) in &inner.ended {
-            let _ = writeln!(out, "lifeboat_runs_ended_total{{{labels}}} {count}");
+        let more = [
+            ("lifeboat_runs_ended_total", "Runs that ended since the start of the service.", &inner.ended),
+            (
+                "lifeboat_alerts_total",
+                "Messages of hooks by what became of them; with a code, they were refused.",
+                &inner.alerts,
+            ),
+            ("lifeboat_schedules_total", "Due times of schedules by what was decided.", &inner.schedules),
+            (
+                "lifeboat_pages_total",
+                "Incidents that a person has to look at, by the code of the reason.",
+                &inner.paged,
+            ),
+        ];
+        for (name, help, counts) in more {
+            head(&mut out, name, "counter", help);
+            for (labels, count) in counts {
+                let _ = writeln!(out, "{name}{{{labels}}} {count}");
+            }
         }
         head(&mut out, "lifeboat_trace_spans_total", "counter", "Spans of traces by what became of them.");
         for result in ["sent", "failed", "dropped"] {

@@ -49,6 +49,8 @@ impl Server {
         look(&app, tls.as_ref()).await;
         // Before anybody can speak to a run: a run has one actor.
         let taken_up = app.runs.take_up().await?;
+        others.extend(crate::alerts::begin(&app).await);
+        others.push(crate::schedules::begin(&app));
         app.ready.store(true, Ordering::Release);
         let doors = Doors::new(&app, crate::http::router(&app));
         let (watched, files) = (Arc::clone(&app), tls.clone());
@@ -99,6 +101,8 @@ impl Server {
                 // A door that fell is closed.
                 let _ = door.await;
             }
+            // Nobody comes in any more.
+            self.app.alerts.stop().await;
         };
         let ((), left) = tokio::join!(doors, self.app.runs.engine.close(self.app.settings.grace_ms));
         for other in self.others {

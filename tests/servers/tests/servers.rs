@@ -64,3 +64,22 @@ fn the_others_answer_where_they_say_and_are_gone_when_dropped() {
         assert_eq!(get(port, "/"), None, "{kind:?}");
     }
 }
+
+#[test]
+fn what_watches_and_what_sends_are_ready_and_know_their_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let sends = Server::start(Kind::Alertmanager, &dir.path().join("sends")).unwrap();
+    let folder = dir.path().join("watches");
+    std::fs::create_dir_all(&folder).unwrap();
+    let alerting = format!(
+        "alerting: {{ alertmanagers: [ {{ static_configs: [ {{ targets: [\"127.0.0.1:{}\"] }} ] }} ] }}\n",
+        port(sends.access())
+    );
+    std::fs::write(folder.join("prometheus.yml"), alerting).unwrap();
+    let watches = Server::start(Kind::Prometheus, &folder).unwrap();
+    let (status, config) = get(port(watches.access()), "/api/v1/status/config").unwrap();
+    assert_eq!(status, 200);
+    assert!(config.contains(&format!("127.0.0.1:{}", port(sends.access()))), "{config}");
+    let (status, told) = get(port(sends.access()), "/api/v2/status").unwrap();
+    assert!(status == 200 && told.contains("receiver: none"), "{told}");
+}

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod alerts;
 pub mod check;
 pub mod doctor;
 pub mod estimate;
@@ -17,6 +18,7 @@ pub mod report;
 pub mod run;
 pub mod runs;
 pub mod schedule;
+pub mod scheduled;
 pub mod serve;
 pub mod show;
 pub mod snapshots;
@@ -68,13 +70,18 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Cancel { run, compensate, said: speaker } => block(verbs::cancel(world, &run, compensate, &speaker)),
         Command::Init => init::init(world),
         Command::Serve(args) => block(serve::serve(world, args)),
+        Command::Alerts(args) => block(alerts::alerts(world, args)),
         Command::Token(command) => block(token::token(world, command)),
         Command::Report { run } => report::report(world, &run),
         Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
         Command::Vault(command) => block(vault::vault(world, command)),
         Command::Plugin(PluginCommand::Ls) => plugin::list(world),
         Command::Plugin(PluginCommand::Inspect { name }) => plugin::inspect(world, &name),
+        Command::Schedule(ScheduleCommand::Ls { paths }) if paths.is_empty() => block(scheduled::list(world)),
         Command::Schedule(ScheduleCommand::Ls { paths }) => schedule::list(world, &paths),
+        Command::Schedule(ScheduleCommand::Next { paths, count }) if paths.is_empty() => {
+            block(scheduled::next(world, count))
+        }
         Command::Schedule(ScheduleCommand::Next { paths, count }) => schedule::next(world, &paths, count),
         Command::Journal(JournalCommand::Encrypt) => journal::encrypt(world),
         Command::Journal(JournalCommand::Rekey { from }) => journal::rekey(world, &from),

@@ -9,9 +9,15 @@ use lifeboat_core::plan::Mode;
 use lifeboat_core::plugin::Catalog;
 use lifeboat_core::ports::Store;
 use lifeboat_core::{Error, limits};
-use lifeboat_runbook::{Diagnostic, check_with, compile_with};
+use lifeboat_runbook::operator::Intake;
+use lifeboat_runbook::{Diagnostic, Runbook, Trigger, check_with, compile_with};
 use lifeboat_runtime::{Engine, EngineParts};
-use lifeboat_service::{Compiled, Diagnosis, InputView, Looked, Measured, Metrics, Parts, Refused, Server, Workshop};
+use lifeboat_secrets::{OperatorSecrets, Secrets};
+use lifeboat_service::alerts::{Hook, HookKey, HookSecrets, Hooks};
+use lifeboat_service::{
+    AlertTrigger, Compiled, Diagnosis, InputView, Looked, Measured, Metrics, Parts, Refused, ScheduleRule, Server,
+    Workshop,
+};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -31,6 +37,26 @@ const VERSION: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
 struct Bench {
     catalog: Catalog,
     operator: Operator,
+    intake: Intake,
+}
+
+/// The secrets of hooks.
+struct Keys(OperatorSecrets);
+
+impl HookSecrets for Keys {
+    fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.0.get(name)?.expose().to_vec())
+    }
+}
+
+/// The hooks of the operator's file.
+fn hooks(intake: &Intake, operator: &Operator) -> Hooks {
+    let hook = |hook: &lifeboat_runbook::operator::Hook| Hook {
+        source: hook.source.clone(),
+        key: hook.secret.clone().map(|secret| HookKey { secret, scheme: hook.scheme, window_ms: hook.window_ms }),
+    };
+    let all = intake.hooks.iter().map(|(name, found)| (name.clone(), hook(found))).collect();
+    Hooks::new(all, Arc::new(Keys(OperatorSecrets::new(operator))))
 }
 
 fn told(found: &Diagnostic) -> Diagnosis {
@@ -58,6 +84,30 @@ fn unread(file: &Path, error: Error) -> Diagnosis {
     }
 }
 
+impl Bench {
+    /// What starts a runbook by itself: by the clock, and by alerts as far as the operator lets them.
+    fn starts(&self, runbook: &Runbook) -> (Vec<ScheduleRule>, Vec<AlertTrigger>) {
+        let (mut schedules, mut alerts) = (Vec::new(), Vec::new());
+        let automatic = self.intake.automatic(&runbook.name);
+        for trigger in &runbook.triggers {
+            match trigger {
+                // What has no rule was told as a mistake.
+                Trigger::Schedule(found) => schedules.extend(found.rule(&runbook.name).ok().map(|rule| ScheduleRule {
+                    runbook: runbook.name.clone(),
+                    mode: found.mode,
+                    spec: found.spec.clone(),
+                    rule,
+                })),
+                Trigger::Alert(found) => alerts.push(AlertTrigger {
+                    trigger: found.trigger(&runbook.name, automatic.past_no_return),
+                    allowed: automatic.start,
+                }),
+            }
+        }
+        (schedules, alerts)
+    }
+}
+
 impl Workshop for Bench {
     fn look(&self, file: &Path) -> Looked {
         let source = match files::read_source(file) {
@@ -73,6 +123,7 @@ impl Workshop for Bench {
             kind: input.kind.as_str().to_owned(),
             required: input.required,
         };
+        let (schedules, alerts) = self.starts(&runbook);
         Looked {
             description: runbook.description.clone(),
             modes: runbook.modes().into_iter().collect(),
@@ -81,6 +132,8 @@ impl Workshop for Bench {
             name: Some(runbook.name),
             diagnostics,
             files,
+            schedules,
+            alerts,
         }
     }
 
@@ -96,6 +149,11 @@ impl Workshop for Bench {
     fn plugins(&self) -> Vec<Value> {
         let known = self.catalog.values();
         known.map(|known| json!({ "digest": known.digest, "description": known.description })).collect()
+    }
+
+    fn people(&self) -> Vec<String> {
+        let all: std::collections::BTreeSet<&String> = self.operator.roles.values().flatten().collect();
+        all.into_iter().cloned().collect()
     }
 
     fn roles_of(&self, person: &str) -> Option<Vec<String>> {
@@ -115,6 +173,7 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
         .runbooks
         .extend(args.runbooks.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())));
     settings.safe()?;
+    let intake = world.intake()?;
     let (store, _) = world.store(&operator)?;
     let store: Arc<dyn Store> = Arc::new(store);
     let metrics = Arc::new(Metrics::new());
@@ -133,7 +192,8 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
         engine,
         store,
         clock: Arc::new(SystemClock),
-        workshop: Arc::new(Bench { catalog: host.catalog(), operator }),
+        hooks: hooks(&intake, &operator),
+        workshop: Arc::new(Bench { catalog: host.catalog(), operator, intake }),
         metrics,
         settings,
         folder: world.data.clone(),

@@ -157,7 +157,7 @@ pub(super) const OPERATOR: [Node; 21] = [
     node(
         "hook",
         "hook \"NAME\" kind=\"alertmanager\"",
-        "Who may send alerts, to `/v1/hooks/NAME`. Without a secret it shows a token of the service. What follows `window` is for the kind `generic`: where things are in what it sends, by JSON pointers as `/event/status`.",
+        "Who may send alerts, to `/v1/hooks/NAME`. Without a secret it shows a token of the service with the role `sender`; with one, the header `Lifeboat-Signature`. What follows `window` is for the kind `generic`: where things are in what it sends, by JSON pointers as `/event/status`.",
         &[
             (
                 "kind",

@@ -102,7 +102,9 @@ fn now(app: &App, counts: &BTreeMap<&'static str, usize>, oldest: Option<u64>) -
     let good = all.iter().filter(|view| view.good).count();
     let one = |value: f64| vec![(String::new(), value)];
     let waited = oldest.map_or(0.0, |since| seconds(app.now().saturating_sub(since)));
+    let incidents = app.alerts.open().map_or(0, |open| open.len());
     vec![
+        Gauge { name: "lifeboat_incidents_open", help: "Incidents that are not over.", values: one(number(incidents)) },
         Gauge {
             name: "lifeboat_info",
             help: "The program.",

@@ -153,6 +153,8 @@ fn no_token_is_in_a_log_or_in_the_data_folder() {
     let writer = log.clone();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    // With a second one there, all are asked whether a line is wanted, and not only that of the thread which comes to it first.
+    let _other = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
     // Of this thread alone: the other tests have their own.
     let _guard = tracing::subscriber::set_default(subscriber);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
