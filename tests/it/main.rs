@@ -11,6 +11,7 @@ mod estimate;
 mod foresight;
 mod gcs;
 mod mistakes;
+mod notify;
 mod people;
 mod recovery;
 mod remote;

@@ -30,6 +30,9 @@ pub struct Service {
     pub sole_approver: bool,
     /// How long attempts under way may take to come to their end when the service is stopped.
     pub grace_ms: u64,
+    /// Where people reach the service, as `https://dr.example.net`, without a slash at the end: the beginning of links in
+    /// messages. `None`: messages have no links.
+    pub public_url: Option<String>,
 }
 
 /// The files of TLS (PEM). They are read again when they change.
@@ -55,6 +58,7 @@ impl Default for Service {
             open_metrics: false,
             sole_approver: false,
             grace_ms: 30_000,
+            public_url: None,
         }
     }
 }

@@ -10,8 +10,18 @@ use crate::operator::resolve;
 use crate::report::Report;
 use crate::syntax::Node;
 
-const FIELDS: [&str; 9] =
-    ["listen", "plain", "tls", "runbooks", "rate", "connections", "open-metrics", "sole-approver", "grace"];
+const FIELDS: [&str; 10] = [
+    "listen",
+    "plain",
+    "tls",
+    "runbooks",
+    "rate",
+    "connections",
+    "open-metrics",
+    "sole-approver",
+    "grace",
+    "public-url",
+];
 /// The longest time that a service may take to stop: ten minutes. Whoever stops it waits.
 const GRACE_MAX_MS: u64 = 10 * 60 * 1_000;
 
@@ -49,6 +59,16 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
                 .help("what takes longer is asked about at the next start");
         }
         service.grace_ms = grace;
+    }
+    if let Some(url) = fields.string("public-url", report) {
+        let bare = url.text.trim_end_matches('/');
+        let host = bare.strip_prefix("https://").or_else(|| bare.strip_prefix("http://")).unwrap_or_default();
+        if host.is_empty() || !bare.chars().all(|c| c.is_ascii_graphic() && !"?#\"<>".contains(c)) {
+            report
+                .error("LB0120", url.span, "this is not where a person reaches the service")
+                .help("write public-url \"https://dr.example.net\"");
+        }
+        service.public_url = Some(bare.to_owned());
     }
     for field in fields.all("runbooks") {
         if field.args.is_empty() {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lifeboat_core::ports::{Clock, Store};
+use lifeboat_core::ports::{Clock, Rng, Store};
 use lifeboat_core::service::Service;
+use lifeboat_notify::{Courier, Dispatcher};
 use lifeboat_runtime::Engine;
 use tokio::sync::{Semaphore, watch};
 
@@ -34,6 +35,10 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// How the operator wants it.
     pub settings: Service,
+    /// Sends messages by the channels of the operator's file.
+    pub courier: Arc<Courier>,
+    /// For keys, and for delays that are drawn.
+    pub rng: Arc<dyn Rng>,
     /// The folder in which the socket is made: that of the data, which nobody else has.
     pub folder: std::path::PathBuf,
     /// What is told of the program: `lifeboat 0.1.0`.
@@ -52,6 +57,7 @@ pub(crate) struct App {
     pub(crate) tokens: Tokens,
     pub(crate) audit: Audit,
     pub(crate) once: Once,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) calls: Limit<String>,
     pub(crate) strangers: Limit<std::net::IpAddr>,
     /// Streams at once. Each has a connection for long, and the others need some, too.
@@ -67,7 +73,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+    pub(crate) fn new(parts: Parts, dispatcher: Arc<Dispatcher>) -> Arc<Self> {
         let Parts { engine, store, clock, workshop, metrics, settings, version, .. } = parts;
         let (stopping, _) = watch::channel(false);
         let streams = usize::try_from(settings.connections / 2).unwrap_or(1).max(1);
@@ -77,6 +83,7 @@ impl App {
             tokens: Tokens::new(Arc::clone(&store)),
             audit: Audit::new(Arc::clone(&store)),
             once: Once::new(store),
+            dispatcher,
             calls: Limit::new(settings.rate),
             strangers: Limit::new(settings.rate),
             streams: Arc::new(Semaphore::new(streams)),

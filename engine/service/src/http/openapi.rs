@@ -6,7 +6,7 @@ use utoipa::openapi::{ComponentsBuilder, SecurityRequirement};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths};
 use utoipa::{__dev::SchemaReferences, Path};
 
-use super::{events, health, listing, records, runbooks, start, tokens, verbs, views};
+use super::{events, health, links, listing, notifications, records, runbooks, start, tokens, verbs, views};
 use crate::problem::Problem;
 
 fn empty() -> OpenApi {

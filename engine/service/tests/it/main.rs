@@ -9,6 +9,7 @@ mod bench;
 mod bounds;
 mod life;
 mod local;
+mod notify;
 mod once;
 mod openapi;
 mod rights;
