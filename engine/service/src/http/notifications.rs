@@ -95,7 +95,7 @@ pub(crate) struct NotificationsPage {
 
 /// Which messages.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     /// How many: 100, and at most 500.
