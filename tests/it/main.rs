@@ -15,6 +15,7 @@ mod gcs;
 mod mistakes;
 mod newcomer;
 mod ops;
+mod notify;
 mod people;
 mod recovery;
 mod remote;

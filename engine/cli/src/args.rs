@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::args_estimate::EstimateArgs;
-use crate::args_service::{AlertsArgs, ServeArgs, TokenCommand};
+use crate::args_service::{AlertsArgs, NotifyCommand, ServeArgs, TokenCommand};
 use crate::args_vault::VaultCommand;
 
 /// Lifeboat runs disaster-recovery runbooks: durable, rehearsed, measured.
@@ -272,6 +272,9 @@ pub enum Command {
     /// Tokens of the service: make, list, revoke.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Messages to people: what was told, and whether a channel works.
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// What a run did, how long it took, against its objectives.
     Report {
         /// The run.

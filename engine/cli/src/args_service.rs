@@ -47,6 +47,22 @@ pub enum TokenCommand {
     },
 }
 
+/// The commands about messages to people.
+#[derive(Debug, Subcommand)]
+pub enum NotifyCommand {
+    /// List what people were told, oldest first, and what could not be told.
+    Ls {
+        /// Those in this state alone: waiting, sent or failed.
+        #[arg(long, value_name = "STATE", value_parser = ["waiting", "sent", "failed"])]
+        state: Option<String>,
+    },
+    /// Send a test by a channel, and tell whether it was taken.
+    Test {
+        /// The channel, as the operator file names it.
+        channel: String,
+    },
+}
+
 /// A token that is to be made.
 #[derive(Args, Debug)]
 pub struct CreateArgs {

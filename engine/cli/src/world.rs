@@ -7,8 +7,10 @@ use lifeboat_core::event::Said;
 use lifeboat_core::grants::Operator;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::plugin::Catalog;
+use lifeboat_core::ports::StepExecutor;
 use lifeboat_core::{Error, limits};
 use lifeboat_host::{Host, HostOptions, OperatorSecrets};
+use lifeboat_notify::{Courier, NotifySteps};
 use lifeboat_runbook::operator::{Intake, parse_intake, parse_operator};
 use lifeboat_runbook::{Diagnostic, SourceFile};
 use lifeboat_runtime::{Engine, EngineParts};
@@ -139,13 +141,26 @@ impl World {
         let parallel = operator.max_parallel.unwrap_or(limits::PARALLEL_GLOBAL_DEFAULT);
         let engine = Engine::new(EngineParts {
             store: Arc::new(store),
-            executor: host.executor(),
+            executor: Self::executor(host, &Self::courier(operator)?),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             max_parallel: usize::try_from(parallel).unwrap_or(usize::MAX),
             version: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).to_owned(),
         });
         Ok((engine, opened))
+    }
+
+    /// What sends messages by the channels of the operator's file.
+    ///
+    /// # Errors
+    /// `LB1091` a template of a channel cannot be used.
+    pub fn courier(operator: &Operator) -> Result<Arc<Courier>, Error> {
+        Ok(Arc::new(Courier::new(&operator.notify, Arc::new(OperatorSecrets::new(operator)))?))
+    }
+
+    /// What carries steps out: plugins, and the courier for steps that tell somebody.
+    pub fn executor(host: &Host, courier: &Arc<Courier>) -> Arc<dyn StepExecutor> {
+        Arc::new(NotifySteps::new(host.executor(), Arc::clone(courier), Arc::new(SystemClock)))
     }
 
     /// The store in the data folder, which is locked for it. Says what opening found.

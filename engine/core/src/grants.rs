@@ -43,6 +43,9 @@ pub struct Operator {
     /// How the service is set up; `None`: as it is by itself, without runbooks.
     #[serde(default)]
     pub service: Option<crate::service::Service>,
+    /// Who is told what, by the name of the channel.
+    #[serde(default)]
+    pub notify: BTreeMap<String, crate::notify::Channel>,
 }
 
 /// What one plugin may reach.

@@ -18,6 +18,7 @@ pub mod ids;
 pub mod limits;
 #[cfg(feature = "mutants")]
 pub mod mutant;
+pub mod notify;
 pub mod outcome;
 pub mod plan;
 pub mod plugin;

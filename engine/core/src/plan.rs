@@ -30,7 +30,7 @@ impl Mode {
     /// All modes, in the order in which they are listed to people.
     pub const ALL: [Mode; 4] = [Mode::Failover, Mode::Switchover, Mode::Failback, Mode::Drill];
 
-    /// The word for it in runbooks and on the command line.
+    /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Mode::Failover => "failover",
@@ -67,11 +67,13 @@ pub enum StepKind {
     Approve,
     /// Let time pass.
     Wait,
+    /// Tell somebody.
+    Notify,
 }
 
 impl StepKind {
     /// All kinds, in the order of a recovery.
-    pub const ALL: [StepKind; 8] = [
+    pub const ALL: [StepKind; 9] = [
         StepKind::Snapshot,
         StepKind::Verify,
         StepKind::Transfer,
@@ -80,6 +82,7 @@ impl StepKind {
         StepKind::Switch,
         StepKind::Approve,
         StepKind::Wait,
+        StepKind::Notify,
     ];
 
     /// The node name in KDL.
@@ -93,6 +96,7 @@ impl StepKind {
             StepKind::Switch => "switch",
             StepKind::Approve => "approve",
             StepKind::Wait => "wait",
+            StepKind::Notify => "notify",
         }
     }
 
@@ -103,6 +107,11 @@ impl StepKind {
 
     /// Whether a plugin carries it out.
     pub const fn by_plugin(self) -> bool {
+        self.has_attempts() && !matches!(self, StepKind::Notify)
+    }
+
+    /// Whether it is carried out in attempts, by a plugin or not.
+    pub const fn has_attempts(self) -> bool {
         !matches!(self, StepKind::Approve | StepKind::Wait)
     }
 }
@@ -224,7 +233,7 @@ pub struct TargetUse {
 }
 
 /// Retries of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Retry {
     /// Attempts after the first one.
@@ -433,6 +442,9 @@ impl Step {
 pub struct OnFailure {
     /// Undo what is done, in reverse order.
     pub compensate: bool,
+    /// The channels that are told of it, besides the operator's own choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<String>,
 }
 
 /// A runbook compiled for one mode and one set of inputs.

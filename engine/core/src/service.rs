@@ -32,6 +32,9 @@ pub struct Service {
     pub grace_ms: u64,
     /// Where traces go. `None`: nowhere.
     pub traces: Option<Collector>,
+    /// Where people reach the service, as `https://dr.example.net`, without a slash at the end: the beginning of links in
+    /// messages. `None`: messages have no links.
+    pub public_url: Option<String>,
 }
 
 /// Where traces go: OTLP over HTTP.
@@ -71,6 +74,7 @@ impl Default for Service {
             sole_approver: false,
             grace_ms: 30_000,
             traces: None,
+            public_url: None,
         }
     }
 }

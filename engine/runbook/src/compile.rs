@@ -111,7 +111,7 @@ pub(crate) fn plan(
         targets,
         plugins,
         steps,
-        on_failure: OnFailure { compensate: runbook.compensate_on_failure },
+        on_failure: OnFailure { compensate: runbook.compensate_on_failure, notify: runbook.notify_on_failure.clone() },
         max_parallel: runbook.max_parallel.unwrap_or(PARALLEL_PER_RUN_DEFAULT),
         source,
     }
@@ -200,7 +200,7 @@ fn undo(step: &StepDef, policy: &Policy) -> Option<UndoPolicy> {
 fn policy(step: &StepDef, found: &Resolved) -> Policy {
     let (own, defaults) = (&step.policy, &step.defaults);
     let natural = match step.kind {
-        StepKind::Approve | StepKind::Wait => InDoubt::Rerun,
+        StepKind::Approve | StepKind::Wait | StepKind::Notify => InDoubt::Rerun,
         _ if found.can_probe => InDoubt::Probe,
         _ if found.effect == Effect::Read => InDoubt::Rerun,
         _ => InDoubt::Ask,

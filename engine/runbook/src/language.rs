@@ -89,8 +89,8 @@ const RUNBOOK: [Node; 13] = [
     ),
     node(
         "on-failure",
-        "on-failure { compensate }",
-        "What happens when a step fails for good: with `compensate`, what is done is undone, last first.",
+        "on-failure { compensate; notify \"pager\" }",
+        "What happens when a step fails for good: with `compensate`, what is done is undone, last first; with `notify`, these channels of the operator's file are told, besides those that are told of all failures.",
         &[],
     ),
     node("defaults", "defaults timeout=\"10m\" { retry 3 }", "The policy of all steps that say nothing else.", &POLICY),
@@ -156,6 +156,19 @@ const APPROVE: [Field; 3] = [
     ("role", "string, required", "Who may answer."),
     ("quorum", "whole number, 1 to 100", "How many different people have to say yes; 1 if it is left out."),
     ("timeout", "duration", "How long the question stands; for ever if it is left out."),
+];
+const NOTIFY: [Field; 3] = [
+    (
+        "to",
+        "names of channels",
+        "Who is told: nodes `notify` of the operator's file. The step's own name, if it is left out.",
+    ),
+    ("message", "string", "What they are told, besides which run it is."),
+    (
+        "required",
+        "boolean",
+        "Whether the run fails where nobody could be told. Without it the run goes on, and its record says so.",
+    ),
 ];
 const WAIT: [Field; 1] = [("for", "duration", "How long, where it is not the last value: `wait \"NAME\" \"5m\"`.")];
 
@@ -240,7 +253,6 @@ pub fn reference() -> String {
         ("types of inputs", &InputType::WORDS),
         ("`in-doubt`", &doubt),
         ("rules that can be waived", &WAIVABLE),
-        ("refused by this version (`LB0116`)", &crate::read::LATER),
     ] {
         let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
         let _ = writeln!(page, "- {what}: {}", words.join(", "));
@@ -299,6 +311,7 @@ fn step(page: &mut String, kind: StepKind) {
         StepKind::Validate => "Checks that a target is as it is expected to be.",
         StepKind::Switch => "Makes a target serve from another place.",
         StepKind::Approve => "Asks people. `lifeboat approve RUN STEP` answers.",
+        StepKind::Notify => "Tells somebody. It never holds a recovery up, unless it is `required`.",
         StepKind::Wait => "Lets time pass: `wait \"5m\"` or `wait \"NAME\" \"5m\"`.",
     };
     let _ = writeln!(page, "\n### `{}`\n\n{about}", kind.as_str());
@@ -319,6 +332,7 @@ fn step(page: &mut String, kind: StepKind) {
     rows.extend(match kind {
         StepKind::Approve => &APPROVE[..],
         StepKind::Wait => &WAIT[..],
+        StepKind::Notify => &NOTIFY[..],
         _ => &[],
     });
     fields(page, &rows);
@@ -343,7 +357,7 @@ runbook "r" {
     modes "failover" "drill"
     on "schedule" name="n" cron="0 0 3 * * Sun" zone="UTC" mode="drill" jitter="1m" { blackout days="Mon" }
     on "alert" source="a" mode="failover" hold="1m" { match "l" "v"; group "l"; agree 2 label="p"; budget 1 within="1h" }
-    on-failure { compensate }
+    on-failure { compensate; notify "x" }
     defaults timeout="1m" heartbeat="1s" in-doubt="ask" { retry 1 backoff="1s" max="2s" jitter=#true }
     max-parallel 2
     snapshot "a" of="t" into="t" for-each="{{inputs.l}}" { waive "LB0301" reason="r"; when "{{inputs.i}}" is="x"; }
@@ -356,6 +370,7 @@ runbook "r" {
     switch "f" target="t"
     approve "g" role="r" quorum=1 timeout="1m" after="a" only="drill"
     wait "h" for="1m" after="g" except="drill"
+    notify "n" to="x" message="m" required=#true
 }
 "#;
     const OPERATED: &str = "role \"r\" \"p\"\nplugins \"p\"\npin \"fs\" digest=\"x\"\ndrill { grant \"fs\" { dir \"/d\" write=#true; host \"h\" } }\n\
@@ -365,7 +380,10 @@ runbook "r" {
                             secret-server \"w\" address=\"https://h\" { approle role-id=\"r\" secret=\"s\" }\n\
                             secret-server \"x\" address=\"https://h\" { jwt role=\"r\" secret=\"s\" }\n\
                             automatic \"r\"\nhook \"h\" kind=\"generic\" { group \"/g\"; status \"/s\" firing=\"1\" resolved=\"0\" }\n\
-                            service { tls cert=\"c\" key=\"k\" }\n";
+                            service { tls cert=\"c\" key=\"k\" }\n\
+                            notify \"n\" { email \"h\" from=\"a@b\" { to \"c@d\" person=\"p\" } }\n\
+                            notify \"o\" { slack \"https://h\" }\n\
+                            notify \"q\" { webhook \"https://h\" { header \"a\" \"b\"; value \"c\" secret=\"s\" } }\n";
 
     fn names(node: &str, fields: &[Field]) -> Vec<(String, String)> {
         fields.iter().map(|(name, ..)| (node.to_owned(), (*name).to_owned())).collect()
@@ -385,6 +403,10 @@ runbook "r" {
             match kind {
                 StepKind::Approve => table.extend(names(name, &APPROVE)),
                 StepKind::Wait => table.extend(names(name, &WAIT)),
+                StepKind::Notify => {
+                    table.extend(names(name, &POLICY));
+                    table.extend(names(name, &NOTIFY));
+                }
                 _ => table.extend(names(name, &POLICY)),
             }
             if takes_snapshot(kind) {
@@ -416,6 +438,7 @@ runbook "r" {
         let mut known: Vec<&str> = crate::operator::NODES
             .into_iter()
             .chain(["dir", "host", "token", "approle", "jwt", "status", "tls"])
+            .chain(["email", "to", "slack", "webhook", "header", "value"])
             .collect();
         known.sort_unstable();
         let mut table: Vec<&str> = OPERATOR.iter().map(|node| node.name).collect();

@@ -14,6 +14,7 @@ use lifeboat_core::limits::RUNBOOK_BYTES_MAX;
 use lifeboat_core::plan::{Mode, Plan};
 use lifeboat_core::plugin::Catalog;
 
+mod channels;
 mod choice;
 mod compile;
 mod diagnostic;

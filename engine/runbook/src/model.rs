@@ -332,6 +332,8 @@ pub struct Runbook {
     pub triggers: Vec<Trigger>,
     /// Whether a failed run is unwound.
     pub compensate_on_failure: bool,
+    /// The channels that are told of a failure.
+    pub notify_on_failure: Vec<String>,
     /// Steps under way at once, where it was written.
     pub max_parallel: Option<u32>,
     pub(crate) declared_modes: Option<Vec<Mode>>,

@@ -6,6 +6,7 @@ use lifeboat_core::Digest;
 use lifeboat_core::grants::{DirGrant, Grant, Operator};
 
 use crate::SourceFile;
+use crate::channels;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::egress;
 use crate::fields::{Fields, at_most_args, declared_name, no_block, no_props, number, string, unknown_node};
@@ -18,7 +19,7 @@ use crate::syntax::Node;
 pub use crate::hooks::{Automatic, Hook, Intake};
 
 /// The nodes of an operator's file.
-pub const NODES: [&str; 14] = [
+pub const NODES: [&str; 15] = [
     "plugins",
     "pin",
     "grant",
@@ -33,6 +34,7 @@ pub const NODES: [&str; 14] = [
     "hook",
     "automatic",
     "service",
+    "notify",
 ];
 
 /// Reads an operator's file. Relative paths are taken from `folder`, the folder of the file.
@@ -122,6 +124,7 @@ fn read(node: &Node, folder: &Path, operator: &mut Operator, uses: &mut Uses, re
         "secret" => secrets::secret(node, folder, operator, uses, report),
         "secret-server" => secrets::server(node, folder, operator, uses, report),
         "journal" => secrets::journal(node, operator, uses, report),
+        "notify" => channels::channel(node, folder, operator, uses, report),
         "role" => role(node, operator, report),
         "service" => operator.service = Some(service::service(node, folder, operator.service.as_ref(), report)),
         "proxy" => operator.proxy = egress::proxy(node, report).or(operator.proxy.take()),

@@ -13,13 +13,11 @@ use crate::model::{Input, InputType, LockDef, Override, Places, Runbook, TargetD
 use crate::report::Report;
 use crate::syntax::{Node, Parsed};
 use crate::values::{nodes_into, to_json, twice};
-use crate::{locks, runs, speed, steps, triggers};
+use crate::{channels, locks, runs, speed, steps, triggers};
 
 /// The nodes of a runbook that are no steps.
 pub(crate) const NODES: [&str; 10] =
     ["description", "owner", "objectives", "input", "target", "mode", "modes", "on", "on-failure", "defaults"];
-/// What the language will have, and this version has not.
-pub(crate) const LATER: [&str; 1] = ["notify"];
 
 /// `base`: where the text of its file starts.
 pub(crate) fn runbook(parsed: Parsed, base: usize, report: &mut Report) -> Option<Runbook> {
@@ -128,7 +126,6 @@ fn read_node(node: &Node, runbook: &mut Runbook, report: &mut Report) {
             no_props(node, report);
             no_block(node, report);
         }
-        name if LATER.contains(&name) => later(node, report),
         _ => {
             let kinds = StepKind::ALL.map(StepKind::as_str);
             let known: Vec<&str> = NODES.into_iter().chain(["max-parallel", "run", "include"]).chain(kinds).collect();
@@ -139,12 +136,6 @@ fn read_node(node: &Node, runbook: &mut Runbook, report: &mut Report) {
             }));
         }
     }
-}
-
-pub(crate) fn later(node: &Node, report: &mut Report) {
-    report
-        .error("LB0116", node.name_span, format!("'{}' is not built yet in this version", node.name))
-        .help("remove it; the language will have it, this engine has not");
 }
 
 fn only_text(node: &Node, report: &mut Report) -> Option<String> {
@@ -401,8 +392,8 @@ fn on_failure(node: &Node, runbook: &mut Runbook, report: &mut Report) {
                 no_block(child, report);
                 runbook.compensate_on_failure = true;
             }
-            "notify" => later(child, report),
-            _ => unknown_node(child, "on-failure", &["compensate"], report),
+            "notify" => runbook.notify_on_failure.extend(channels::on_failure(child, report)),
+            _ => unknown_node(child, "on-failure", &["compensate", "notify"], report),
         }
     }
 }

@@ -10,8 +10,19 @@ use crate::operator::resolve;
 use crate::report::Report;
 use crate::syntax::Node;
 
-const FIELDS: [&str; 10] =
-    ["listen", "plain", "tls", "runbooks", "rate", "connections", "open-metrics", "sole-approver", "grace", "traces"];
+const FIELDS: [&str; 11] = [
+    "listen",
+    "plain",
+    "tls",
+    "runbooks",
+    "rate",
+    "connections",
+    "open-metrics",
+    "sole-approver",
+    "grace",
+    "traces",
+    "public-url",
+];
 /// The longest time that a service may take to stop: ten minutes. Whoever stops it waits.
 const GRACE_MAX_MS: u64 = 10 * 60 * 1_000;
 
@@ -58,6 +69,7 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
             }
         }
     }
+    service.public_url = public_url(&mut fields, report);
     for field in fields.all("runbooks") {
         if field.args.is_empty() {
             report.error("LB0111", field.span, "'runbooks' names no folder").help("write runbooks \"DIR\"");
@@ -85,6 +97,19 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
         report.error("LB1050", node.head, error.message).help(error.hint.unwrap_or_default());
     }
     service
+}
+
+/// Where people reach the service, without a slash at the end.
+fn public_url(fields: &mut Fields<'_>, report: &mut Report) -> Option<String> {
+    let url = fields.string("public-url", report)?;
+    let bare = url.text.trim_end_matches('/');
+    let host = bare.strip_prefix("https://").or_else(|| bare.strip_prefix("http://")).unwrap_or_default();
+    if host.is_empty() || !bare.chars().all(|c| c.is_ascii_graphic() && !"?#\"<>".contains(c)) {
+        report
+            .error("LB0120", url.span, "this is not where a person reaches the service")
+            .help("write public-url \"https://dr.example.net\"");
+    }
+    Some(bare.to_owned())
 }
 
 fn tls(node: &Node, folder: &Path, report: &mut Report) -> Option<ServiceTls> {
@@ -147,6 +172,7 @@ mod tests {
             ("service { listen \"0.0.0.0:80\" }", "LB1050"),
             ("service { tls cert=\"c\" }", "LB0118"),
             ("service { tls \"c\" cert=\"c\" key=\"k\" }", "LB0112"),
+            ("service { public-url \"dr.example.net\" }", "LB0120"),
             ("service tls=#true", "LB0110"),
             ("service { rate 0 }", "LB0120"),
             ("service { connections 1 }", "LB0120"),

@@ -17,6 +17,9 @@ use crate::{each, when};
 /// The rules that an author may waive, in writing.
 pub(crate) const WAIVABLE: [&str; 3] = ["LB0301", "LB0302", "LB0311"];
 
+/// The time-out of a step that tells somebody, where nothing is said.
+const NOTICE_TIMEOUT_MS: u64 = 30_000;
+
 /// The roles of targets, by kind of step: name, and whether it has to be written.
 pub(crate) const fn roles(kind: StepKind) -> &'static [(&'static str, bool)] {
     match kind {
@@ -24,7 +27,7 @@ pub(crate) const fn roles(kind: StepKind) -> &'static [(&'static str, bool)] {
         StepKind::Verify => &[("from", false)],
         StepKind::Transfer | StepKind::Restore => &[("into", true), ("from", false)],
         StepKind::Validate | StepKind::Switch => &[("target", true)],
-        StepKind::Approve | StepKind::Wait => &[],
+        StepKind::Approve | StepKind::Wait | StepKind::Notify => &[],
     }
 }
 
@@ -68,8 +71,11 @@ pub(crate) fn read(node: &Node, kind: StepKind, runbook: &mut Runbook, report: &
     };
     if kind == StepKind::Approve {
         step.approval = Some(approval(node, &mut fields, report));
-    } else if kind.by_plugin() {
+    } else if kind.has_attempts() {
         step.policy = policy(&mut fields, report);
+    }
+    if kind == StepKind::Notify {
+        notice(&mut step, &mut fields, report);
     }
     if takes_snapshot(kind) {
         step.snapshot = fields.string("snapshot", report);
@@ -251,7 +257,7 @@ pub(crate) fn policy(fields: &mut Fields<'_>, report: &mut Report) -> PolicyDef 
     }
 }
 
-fn retry(fields: &mut Fields<'_>, report: &mut Report) -> Option<Retry> {
+pub(crate) fn retry(fields: &mut Fields<'_>, report: &mut Report) -> Option<Retry> {
     let field = fields.one("retry", report)?;
     let Some(first) = field.args.first() else {
         report.error("LB0111", field.span, "'retry' does not say how often").help("write retry 3");
@@ -284,11 +290,50 @@ fn retry(fields: &mut Fields<'_>, report: &mut Report) -> Option<Retry> {
     Some(retry)
 }
 
+/// `notify "NAME" to="CHANNEL" message="…" required=#true`. Without `to`, its own name is that of the channel.
+fn notice(step: &mut StepDef, fields: &mut Fields<'_>, report: &mut Report) {
+    let mut to: Vec<Value> = Vec::new();
+    for field in fields.all("to") {
+        if let Some(node) = field.node {
+            no_props(node, report);
+            no_block(node, report);
+        }
+        if field.args.is_empty() {
+            report.error("LB0111", field.span, "'to' names no channel").help("write to=\"pager\"");
+        }
+        step.places.insert("/to".to_owned(), field.span);
+        to.extend(field.args.iter().filter_map(|arg| string(arg, "to", report)).map(|name| Value::String(name.text)));
+    }
+    if to.is_empty() {
+        to.push(Value::String(step.id.text.clone()));
+    }
+    let message = fields.string("message", report);
+    if let Some(message) = &message {
+        step.places.insert("/message".to_owned(), message.span);
+    }
+    let required = fields.boolean("required", report).is_some_and(|(required, _)| required);
+    // Nobody waits an hour for a message.
+    step.policy.timeout_ms = step.policy.timeout_ms.or(Some(NOTICE_TIMEOUT_MS));
+    step.policy.retry.get_or_insert(Retry {
+        count: if required { 3 } else { 0 },
+        backoff_ms: 5_000,
+        ..Retry::default()
+    });
+    step.args = serde_json::json!({
+        "to": to,
+        "message": message.map(|message| message.text).unwrap_or_default(),
+        "required": required,
+    });
+}
+
 /// Everything else is an argument for the plugin; steps of the engine have none.
 fn arguments(step: &mut StepDef, fields: Fields<'_>, report: &mut Report) {
     if !step.kind.by_plugin() {
         let known: &[&str] = match step.kind {
             StepKind::Approve => &["role", "quorum", "timeout", "after", "only", "except", "when", "for-each"],
+            StepKind::Notify => {
+                &["to", "message", "required", "timeout", "retry", "after", "only", "except", "when", "for-each"]
+            }
             _ => &["for", "after", "only", "except", "when", "for-each"],
         };
         fields.refuse_rest(known, report);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lifeboat_core::ports::{Clock, Store};
+use lifeboat_core::ports::{Clock, Rng, Store};
 use lifeboat_core::service::Service;
+use lifeboat_notify::{Courier, Dispatcher};
 use lifeboat_runtime::Engine;
 use tokio::sync::{Semaphore, watch};
 
@@ -38,6 +39,10 @@ pub struct Parts {
     pub hooks: Hooks,
     /// How the operator wants it.
     pub settings: Service,
+    /// Sends messages by the channels of the operator's file.
+    pub courier: Arc<Courier>,
+    /// For keys, and for delays that are drawn.
+    pub rng: Arc<dyn Rng>,
     /// The folder in which the socket is made: that of the data, which nobody else has.
     pub folder: std::path::PathBuf,
     /// What is told of the program: `lifeboat 0.1.0`.
@@ -58,6 +63,7 @@ pub(crate) struct App {
     pub(crate) once: Once,
     pub(crate) alerts: Desk,
     pub(crate) schedules: Schedules,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) calls: Limit<String>,
     pub(crate) strangers: Limit<std::net::IpAddr>,
     /// Streams at once. Each has a connection for long, and the others need some, too.
@@ -73,7 +79,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+    pub(crate) fn new(parts: Parts, dispatcher: Arc<Dispatcher>) -> Arc<Self> {
         let Parts { engine, store, clock, workshop, metrics, hooks, settings, version, .. } = parts;
         let (stopping, _) = watch::channel(false);
         let streams = usize::try_from(settings.connections / 2).unwrap_or(1).max(1);
@@ -85,6 +91,7 @@ impl App {
             alerts: Desk::new(Arc::clone(&store), hooks),
             schedules: Schedules::new(Arc::clone(&store)),
             once: Once::new(store),
+            dispatcher,
             calls: Limit::new(settings.rate),
             strangers: Limit::new(settings.rate),
             streams: Arc::new(Semaphore::new(streams)),

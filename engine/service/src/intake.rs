@@ -11,6 +11,7 @@ use lifeboat_core::plan::Mode;
 use crate::app::App;
 use crate::http;
 use crate::library::RunbookView;
+use crate::notices;
 use crate::problem::Problem;
 
 /// The way in. Cheap to clone.
@@ -64,6 +65,15 @@ impl Door {
             }
         }
         Ok(true)
+    }
+
+    /// Tells people that what starts runs by itself needs them: it may start nothing more, or something was missed. `key` names
+    /// the matter, and is told once.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn tell(&self, key: &str, runbook: &str, text: &str) -> Result<(), Error> {
+        notices::tell_automation(&self.app, key, runbook, text).await
     }
 
     /// Compiles a runbook of the library, and starts a run of it under that name. `said` is recorded as who started it.

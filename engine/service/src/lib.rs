@@ -21,6 +21,7 @@ mod limit;
 mod measured;
 mod metrics;
 mod net;
+mod notices;
 mod once;
 mod problem;
 mod runs;
@@ -37,7 +38,7 @@ pub use crate::audit::Entry;
 pub use crate::http::openapi;
 pub use crate::http::{
     AlertsPage, ApproveBody, CancelBody, DueView, EventView, IncidentList, MadeToken, MarkDoneBody, Me, NewPlan,
-    NewRun, PlanView, RunRow, RunView, RunsPage, SaidBody, ScheduleList, ScheduleView, StepView, paths,
+    NewRun, NotificationView, PlanView, RunRow, RunView, RunsPage, SaidBody, ScheduleList, ScheduleView, StepView, Tested, paths,
 };
 pub use crate::library::RunbookView;
 pub use crate::measured::Measured;

@@ -179,7 +179,8 @@ impl Metrics {
     pub(crate) fn print(&self, gauges: &[Gauge<'_>]) -> String {
         let mut out = String::new();
         for gauge in gauges {
-            head(&mut out, gauge.name, "gauge", gauge.help);
+            let kind = if gauge.name.ends_with("_total") { "counter" } else { "gauge" };
+            head(&mut out, gauge.name, kind, gauge.help);
             for (labels, value) in &gauge.values {
                 // Rust writes `inf`, the format of Prometheus `+Inf`.
                 let value = if value.is_finite() { value.to_string() } else { "+Inf".to_owned() };

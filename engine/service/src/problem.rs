@@ -81,7 +81,11 @@ fn status_of(code: &str) -> StatusCode {
         "LB0902" | "LB1010" | "LB1055" => StatusCode::BAD_REQUEST,
         "LB1013" | "LB1014" | "LB1052" => StatusCode::UNAUTHORIZED,
         "LB0509" | "LB1053" | "LB1054" => StatusCode::FORBIDDEN,
-        "LB0501" | "LB0504" | "LB1030" | "LB1056" => StatusCode::NOT_FOUND,
+        "LB1096" => StatusCode::FORBIDDEN,
+        "LB1097" | "LB1098" => StatusCode::GONE,
+        "LB1099" => StatusCode::CONFLICT,
+        "LB1093" | "LB1094" => StatusCode::BAD_GATEWAY,
+        "LB0501" | "LB0504" | "LB1030" | "LB1056" | "LB1092" => StatusCode::NOT_FOUND,
         "LB1072" => StatusCode::METHOD_NOT_ALLOWED,
         "LB1059" => StatusCode::REQUEST_TIMEOUT,
         "LB0502" | "LB0505" | "LB0506" | "LB0511" | "LB0701" | "LB0702" | "LB1015" | "LB1035" | "LB1057" | "LB1062" => {

@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use lifeboat_core::Error;
+use lifeboat_notify::{Dispatcher, Setting};
 use tokio::task::JoinHandle;
 
 use crate::app::{App, Parts};
 use crate::intake::Door;
 use crate::net::{Doors, Socket, Tls, bind, local, network};
+use crate::notices::Notices;
 use crate::traces::Traces;
 use crate::watch::{Watch, Watching};
 
@@ -41,7 +43,16 @@ impl Server {
         let address = listener.local_addr().unwrap_or(parts.settings.listen);
         let socket = Socket::bind(&folder)?;
         let store = Arc::clone(&parts.store);
-        let app = App::new(parts);
+        let dispatcher = Dispatcher::start(Setting {
+            courier: Arc::clone(&parts.courier),
+            store: Arc::clone(&parts.store),
+            clock: Arc::clone(&parts.clock),
+            rng: Arc::clone(&parts.rng),
+            public_url: parts.settings.public_url.clone(),
+        });
+        let dispatcher = dispatcher.await?;
+        let app = App::new(parts, dispatcher);
+        let notices = app.runs.engine.watch();
         let mut others = vec![app.runs.listen()];
         let traces = app.settings.traces.clone();
         let traces = traces.map(|to| Traces::start(to, app.version.clone(), Arc::clone(&app.metrics))).transpose()?;
@@ -51,6 +62,7 @@ impl Server {
         let taken_up = app.runs.take_up().await?;
         others.extend(crate::alerts::begin(&app).await);
         others.push(crate::schedules::begin(&app));
+        others.push(Notices::follow(&app, notices));
         app.ready.store(true, Ordering::Release);
         let doors = Doors::new(&app, crate::http::router(&app));
         let (watched, files) = (Arc::clone(&app), tls.clone());
@@ -111,6 +123,7 @@ impl Server {
             let _ = other.await;
         }
         self.watching.finish().await;
+        self.app.dispatcher.stop().await;
         left
     }
 }

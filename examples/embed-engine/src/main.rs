@@ -106,7 +106,7 @@ fn plan() -> Plan {
             ),
             step("cutover", StepKind::Switch, Effect::Compensatable, &["rebuild"], json!({})),
         ],
-        on_failure: OnFailure { compensate: true },
+        on_failure: OnFailure { compensate: true, notify: Vec::new() },
         max_parallel: 4,
         source: Digest::of(b"embedded"),
     }

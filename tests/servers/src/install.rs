@@ -26,6 +26,7 @@ fn package(kind: Kind) -> (From, &'static str) {
         Kind::Traces => (From::Python, "rotel==0.0.1a15"),
         Kind::Prometheus => (From::Debian, "prometheus"),
         Kind::Alertmanager => (From::Debian, "prometheus-alertmanager"),
+        Kind::Smtp => (From::Python, "aiosmtpd==1.4.6"),
     }
 }
 
@@ -66,6 +67,7 @@ pub fn program(kind: Kind) -> Result<PathBuf, String> {
         Kind::Traces => site(&home, "rotel/rotel-agent"),
         Kind::Prometheus => home.join("deb/usr/bin/prometheus"),
         Kind::Alertmanager => home.join("deb/usr/bin/prometheus-alertmanager"),
+        Kind::Smtp => home.join("venv/bin/aiosmtpd"),
     };
     if path.is_file() && fs::read_to_string(stamp(kind)).is_ok_and(|found| found == package(kind).1) {
         return Ok(path);

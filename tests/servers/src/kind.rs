@@ -19,11 +19,13 @@ pub enum Kind {
     Prometheus,
     /// Alertmanager, which sends what fires. It reads `alertmanager.yml` in its folder, where there is one.
     Alertmanager,
+    /// aiosmtpd: mail, with TLS and a login.
+    Smtp,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::S3,
         Self::S3Weak,
         Self::Azure,
@@ -32,10 +34,11 @@ impl Kind {
         Self::Traces,
         Self::Prometheus,
         Self::Alertmanager,
+        Self::Smtp,
     ];
 
     /// Names under which a server may stay up, and what each is. `s3-dr` is the second region.
-    pub const NAMES: [(&'static str, Self); 9] = [
+    pub const NAMES: [(&'static str, Self); 10] = [
         ("s3", Self::S3),
         ("s3-dr", Self::S3),
         ("s3-weak", Self::S3Weak),
@@ -45,6 +48,7 @@ impl Kind {
         ("traces", Self::Traces),
         ("prometheus", Self::Prometheus),
         ("alertmanager", Self::Alertmanager),
+        ("smtp", Self::Smtp),
     ];
 
     /// The kind behind a name of the command line.
@@ -65,6 +69,7 @@ impl Kind {
             Self::Traces => "Rotel 0.0.1a15",
             Self::Prometheus => "Prometheus, as Debian has it",
             Self::Alertmanager => "Alertmanager, as Debian has it",
+            Self::Smtp => "aiosmtpd 1.4.6",
         }
     }
 }

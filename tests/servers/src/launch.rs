@@ -17,6 +17,16 @@ const TOKEN: &str = "lifeboat-tests-root";
 /// The key that SeaweedFS encrypts with on demand; without it such a put is an error of the server.
 const SEAWEED_KEY: &str = "3132333435363738393031323334353637383930313233343536373839303132";
 
+/// The mail server's login.
+const MAIL: (&str, &str) = ("lifeboat", "secretOfTheMail");
+/// The mail server itself, its certificate for 127.0.0.1, and what vouches for that.
+const MAIL_FILES: [(&str, &str); 4] = [
+    ("smtp.py", include_str!("smtp.py")),
+    ("cert.pem", include_str!("../../../engine/service/tests/tls/first.pem")),
+    ("key.pem", include_str!("../../../engine/service/tests/tls/first.key")),
+    ("ca.pem", include_str!("../../../engine/service/tests/tls/ca.pem")),
+];
+
 /// A server that is ready to be started.
 pub struct Launch {
     pub program: PathBuf,
@@ -29,7 +39,7 @@ pub struct Launch {
 pub fn ports(kind: Kind) -> usize {
     match kind {
         Kind::S3 => 8,
-        Kind::Traces => 2,
+        Kind::Traces | Kind::Smtp => 2,
         _ => 1,
     }
 }
@@ -94,6 +104,7 @@ pub fn launch(kind: Kind, data: &Path, ports: &[u16]) -> Result<Launch, String> 
                 access: Access::new(format!("{endpoint}/v1/traces"), &[]),
             }
         }
+        Kind::Smtp => smtp(&program, data, ports)?,
     })
 }
 
@@ -169,6 +180,34 @@ fn alertmanager(program: PathBuf, data: &Path, port: u16, endpoint: String) -> R
     Ok(Launch { program, arguments: words(&line).collect(), variables: Vec::new(), access })
 }
 
+fn smtp(program: &Path, data: &Path, ports: &[u16]) -> Result<Launch, String> {
+    let [plain, tls] = ports else { return Err("the mail server needs two ports".to_owned()) };
+    for (name, text) in MAIL_FILES {
+        let path = data.join(name);
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    make(&data.join("mails"))?;
+    let (port, tls_port) = (plain.to_string(), tls.to_string());
+    let ca = data.join("ca.pem").display().to_string();
+    let mails = data.join("mails").display().to_string();
+    let values = [
+        ("port", &*port),
+        ("tls-port", &*tls_port),
+        ("user", MAIL.0),
+        ("password", MAIL.1),
+        ("ca", &*ca),
+        ("mails", &*mails),
+    ];
+    let arguments = [data.join("smtp.py").into(), data.into(), OsString::from(&port), OsString::from(&tls_port)];
+    Ok(Launch {
+        // The environment that its package is in.
+        program: program.with_file_name("python3"),
+        arguments: arguments.into(),
+        variables: Vec::new(),
+        access: Access::new(format!("smtp://127.0.0.1:{port}"), &values),
+    })
+}
+
 fn azurite(script: &Path, data: &Path, port: u16) -> Launch {
     let (first, second, key) = ACCOUNTS;
     let line =
@@ -198,5 +237,17 @@ pub fn is_ready(kind: Kind, ports: &[u16]) -> bool {
         Kind::Gcs => matches!(ask(0, "/storage/v1/b?project=p"), Some((200, _))),
         Kind::OpenBao => matches!(ask(0, "/v1/sys/health"), Some((200, _))),
         Kind::Prometheus | Kind::Alertmanager => matches!(ask(0, "/-/ready"), Some((200, _))),
+        Kind::Smtp => ports.first().is_some_and(|port| greets(*port)),
     }
+}
+
+/// Whether a mail server says its first word.
+fn greets(port: u16) -> bool {
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let time = std::time::Duration::from_secs(2);
+    let Ok(mut stream) = std::net::TcpStream::connect_timeout(&address, time) else { return false };
+    let mut word = [0; 3];
+    stream.set_read_timeout(Some(time)).is_ok()
+        && std::io::Read::read_exact(&mut stream, &mut word).is_ok()
+        && &word == b"220"
 }

@@ -11,6 +11,7 @@ pub mod init;
 pub mod journal;
 pub mod needs;
 pub mod pages;
+pub mod notify;
 pub mod plan;
 pub mod plugin;
 pub mod repair;
@@ -72,6 +73,7 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Serve(args) => block(serve::serve(world, args)),
         Command::Alerts(args) => block(alerts::alerts(world, args)),
         Command::Token(command) => block(token::token(world, command)),
+        Command::Notify(command) => block(notify::notify(world, command)),
         Command::Report { run } => report::report(world, &run),
         Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
         Command::Vault(command) => block(vault::vault(world, command)),

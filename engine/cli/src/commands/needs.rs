@@ -96,7 +96,7 @@ impl Page<'_> {
             Phase::Failed { .. } => {
                 self.say(&format!("step '{id}' failed: mend the cause, then"));
                 self.command("retry", id);
-                if step.kind.by_plugin() {
+                if step.kind.has_attempts() {
                     self.by_hand(step, "or do it by hand, then");
                     self.without(id);
                 }

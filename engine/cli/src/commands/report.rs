@@ -111,7 +111,7 @@ fn waited(state: &RunState) -> u64 {
     for (step, now) in state.steps() {
         let Some(start) = now.started_at else { continue };
         let end = now.finished_at.unwrap_or(state.updated_at);
-        let (wait, work) = if step.kind.by_plugin() { (0, 1) } else { (1, 0) };
+        let (wait, work) = if step.kind.has_attempts() { (0, 1) } else { (1, 0) };
         edges.push((start, wait, work));
         edges.push((end, -wait, -work));
     }

@@ -177,10 +177,11 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
     let (store, _) = world.store(&operator)?;
     let store: Arc<dyn Store> = Arc::new(store);
     let metrics = Arc::new(Metrics::new());
+    let courier = World::courier(&operator)?;
     let parallel = operator.max_parallel.unwrap_or(limits::PARALLEL_GLOBAL_DEFAULT);
     let engine = Engine::new(EngineParts {
         store: Arc::new(Measured::new(Arc::clone(&store), Arc::clone(&metrics))),
-        executor: host.executor(),
+        executor: World::executor(&host, &courier),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
         max_parallel: usize::try_from(parallel).unwrap_or(usize::MAX),
@@ -196,6 +197,8 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
         workshop: Arc::new(Bench { catalog: host.catalog(), operator, intake }),
         metrics,
         settings,
+        courier,
+        rng: Arc::new(SystemRng),
         folder: world.data.clone(),
         version: VERSION.to_owned(),
     })

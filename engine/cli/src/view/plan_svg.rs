@@ -205,7 +205,7 @@ fn draw_step(
 }
 
 /// A drawing of 20 by 20 for each kind: camera, tick in a circle, two arrows, arrow into a tray, magnifying glass,
-/// fork, person, clock.
+/// fork, person, clock, letter.
 const fn icon(kind: StepKind) -> &'static str {
     match kind {
         StepKind::Snapshot => "M1 6h4l2-3h6l2 3h4v12H1zM10 8a4 4 0 1 1 0 8a4 4 0 1 1 0-8",
@@ -216,6 +216,7 @@ const fn icon(kind: StepKind) -> &'static str {
         StepKind::Switch => "M1 10h6l6-7h6M7 10l6 7h6M16 0l3 3l-3 3M16 14l3 3l-3 3",
         StepKind::Approve => "M10 1a4 4 0 1 1 0 8a4 4 0 1 1 0-8M2 19c0-9 16-9 16 0",
         StepKind::Wait => "M10 1a9 9 0 1 1 0 18a9 9 0 1 1 0-18M10 5v5l4 3",
+        StepKind::Notify => "M1 4h18v12H1zM1 4l9 7l9-7",
     }
 }
 

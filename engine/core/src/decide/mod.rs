@@ -83,7 +83,7 @@ fn at(state: &RunState, place: usize) -> Option<(&Step, &StepState)> {
 /// Whether an attempt of the step could start now, were there room.
 fn can_start(entry: &StepState, step: &Step, now: u64) -> bool {
     match &entry.phase {
-        Phase::Pending => step.kind.by_plugin(),
+        Phase::Pending => step.kind.has_attempts(),
         Phase::Backoff { until, direction: Direction::Forward } => *until <= now,
         _ => false,
     }

@@ -170,11 +170,11 @@ fn node(step: &Step, known: Option<&StepHistory>, asked: &Question, bytes: Optio
         not_needed: 0.0,
         limit: limit(step),
         // What does no harm has simply failed then; else it is in doubt, and its policy may ask a person.
-        goes_on_after_limit: step.kind.by_plugin()
+        goes_on_after_limit: step.kind.has_attempts()
             && (step.effect <= Effect::Reversible || step.policy.in_doubt != InDoubt::Ask),
         retry: step.policy.retry.clone(),
         failures: 0,
-        takes_room: step.kind.by_plugin(),
+        takes_room: step.kind.has_attempts(),
         fan: None,
         start: Start::Fresh,
         unmet: 0,

@@ -290,7 +290,7 @@ fn a_failed_step_needs_a_person() {
     let found = reforecast(&failed, 61_000, &History::new(), &Question::default()).unwrap();
     assert!(found.notes.contains(&Note::NeedsPerson { steps: vec!["s0".into()] }));
     close(found.p50.unwrap().ms as f64 / 60_000.0, 3.1, 0.05);
-    let plan = Plan { on_failure: lifeboat_core::plan::OnFailure { compensate: true }, ..plan };
+    let plan = Plan { on_failure: lifeboat_core::plan::OnFailure { compensate: true, notify: Vec::new() }, ..plan };
     all[0] = created(&plan);
     assert_eq!(&*reforecast(&state(&all), 61_000, &History::new(), &Question::default()).unwrap_err().code.0, "LB0912");
 }

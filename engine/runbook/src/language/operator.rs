@@ -3,7 +3,7 @@
 use super::{Node, node};
 
 /// The operator's file.
-pub(super) const OPERATOR: [Node; 21] = [
+pub(super) const OPERATOR: [Node; 28] = [
     node("plugins", "plugins \"DIR\"", "Folders with more plugins.", &[]),
     node(
         "pin",
@@ -235,6 +235,11 @@ pub(super) const OPERATOR: [Node; 21] = [
                 "string",
                 "Where traces go, `http://HOST:PORT/v1/traces` or `https://…`: a collector that speaks OTLP over HTTP in JSON.",
             ),
+            (
+                "public-url",
+                "string",
+                "Where people reach the service: the beginning of the links in messages. Without it, messages have no links.",
+            ),
         ],
     ),
     node(
@@ -250,5 +255,97 @@ pub(super) const OPERATOR: [Node; 21] = [
                 "The path of certificates that have signed those of clients. With it, who shows none is refused.",
             ),
         ],
+    ),
+    node(
+        "notify",
+        "notify \"pager\" { webhook \"https://…\" }",
+        "A channel: who is told what. It has exactly one way.",
+        &[
+            ("email", "node: host", "Mail over SMTP; see `email`."),
+            ("slack", "node", "A webhook that takes what Slack takes; see `slack`."),
+            ("webhook", "node", "Any other webhook; see `webhook`."),
+            ("template", "path", "The template (handlebars) of the body, instead of the built-in one."),
+            (
+                "on",
+                "words",
+                "What it tells: `approval`, `needs-person`, `failed`, `succeeded`, `drill-failed`, `drill-succeeded`, `rto-at-risk`, `automation`. Without it: all but the successes.",
+            ),
+            (
+                "runbooks",
+                "names",
+                "The runbooks that it tells of; `*` at the end stands for anything. Without it: all.",
+            ),
+            (
+                "limit",
+                "whole number, at least 2",
+                "Messages an hour at most, 30 if it is left out; the rest are collected in one.",
+            ),
+            (
+                "retry",
+                "whole number, 0 to 999",
+                "How often a message is tried again; see `retry`. Without it: for about an hour.",
+            ),
+        ],
+    ),
+    node(
+        "email",
+        "email \"smtp.example.net\" from=\"lifeboat@example.net\" { to \"ada@example.net\" person=\"ada\" }",
+        "Of a `notify`: mail over SMTP.",
+        &[
+            ("from", "address, required", "Who it is from."),
+            ("to", "node: address", "Who gets it. At least one; see `to`."),
+            ("tls", "word", "`starttls` (if it is left out), `tls` from the first byte, or `none`."),
+            ("port", "whole number", "587; with `tls` 465, with `none` 25."),
+            ("ca", "path", "Certificates (PEM) that are trusted instead of this machine's."),
+            ("user", "string", "Who logs in."),
+            ("secret", "name of a secret", "The password of `user`."),
+            ("plain", "boolean", "Whether `tls=\"none\"` may go beyond this machine."),
+            ("subject", "template", "The subject, instead of the built-in one."),
+        ],
+    ),
+    node(
+        "to",
+        "to \"ada@example.net\" person=\"ada\"",
+        "Of an `email`: an address.",
+        &[(
+            "person",
+            "string",
+            "The person who reads it. Such a person gets mail alone, with links by which approvals are answered in that name: whoever reads the mail can answer.",
+        )],
+    ),
+    node(
+        "slack",
+        "slack secret=\"chat-url\"",
+        "Of a `notify`: a webhook of Slack, Mattermost, Rocket.Chat. The address is a value, or a secret.",
+        &[
+            ("secret", "name of a secret", "The one that holds the address."),
+            ("plain", "boolean", "Whether `http://` may go beyond this machine."),
+            ("ca", "path", "Certificates (PEM) that are trusted instead of this machine's."),
+        ],
+    ),
+    node(
+        "webhook",
+        "webhook \"https://events.example.net/v2/enqueue\" { value \"routing_key\" secret=\"pager\" }",
+        "Of a `notify`: any webhook. Without a template it is sent all that there is, as JSON.",
+        &[
+            ("secret", "name of a secret", "The one that holds the address, where it is not written."),
+            ("form", "word", "What is sent: `json` (if it is left out), `form` or `text`."),
+            ("header", "node: name, value", "A header. Any number of them."),
+            ("value", "node: name, value", "What templates find as `{{values.NAME}}`. Any number of them."),
+            ("plain", "boolean", "Whether `http://` may go beyond this machine."),
+            ("ca", "path", "Certificates (PEM) that are trusted instead of this machine's."),
+        ],
+    ),
+    node(
+        "header",
+        "header \"authorization\" secret=\"token\"",
+        "Of a `webhook`.",
+        &[("secret", "name of a secret", "The one that holds the whole value, where it is not written.")],
+    ),
+    node(
+        "value",
+        "value \"to\" \"+491234567\"",
+        "Of a `webhook`.",
+        &[("secret", "name of a secret", "The one that holds the value, where it is not written.")],
     ),
 ];

@@ -77,7 +77,12 @@ pub(crate) async fn carry(app: Arc<App>, decision: Decision, run: Option<RunId>,
             Err(_) => told(Fact::RunEnded { incident, outcome: "its name is none of a run".to_owned() }),
         },
         Decision::Page { incident, code, reason } => {
-            // It is in the record, in the metrics and in the log: what calls people reads these.
+            let key = format!("incident/{}/{code}", incident.serial);
+            if let Err(error) = crate::notices::tell_automation(&app, &key, &incident.runbook, &reason).await {
+                tracing::error!(code, incident = %incident, "nobody could be told, and it is tried again: {error}");
+                return later(AGAIN_MS);
+            }
+            // It is in the record, too, and where no channel takes it, in the metrics and in the log alone.
             app.metrics.paged(&code);
             tracing::error!(code, incident = %incident, "a person has to look: {reason}");
             told(Fact::Told { incident })

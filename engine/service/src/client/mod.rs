@@ -19,7 +19,9 @@ use serde_json::{Value, json};
 
 use crate::access::{NewToken, Token};
 use crate::alerts::IncidentView;
-use crate::http::{AlertsPage, IncidentList, MadeToken, Me, NewRun, RunView, ScheduleList, ScheduleView};
+use crate::http::{
+    AlertsPage, IncidentList, MadeToken, Me, NewRun, NotificationView, RunView, ScheduleList, ScheduleView, Tested,
+};
 use crate::library::RunbookView;
 use crate::net::connect;
 use crate::problem::Problem;
@@ -208,6 +210,38 @@ impl Client {
             tokens: Vec<Token>,
         }
         Ok(self.get::<List>("/v1/tokens").await?.tokens)
+    }
+
+    /// What people were told, newest first: those in that state, or all.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn notifications(&self, state: Option<&str>) -> Result<Vec<NotificationView>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Page {
+            notifications: Vec<NotificationView>,
+            next: Option<u64>,
+        }
+        let mut all = Vec::new();
+        let mut cursor = None;
+        loop {
+            let state = state.map(|state| format!("&state={state}")).unwrap_or_default();
+            let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+            let page: Page = self.get(&format!("/v1/notifications?limit=500{state}{after}")).await?;
+            all.extend(page.notifications);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Sends a test by a channel.
+    ///
+    /// # Errors
+    /// The service's; why it was not taken.
+    pub async fn test_channel(&self, channel: &str) -> Result<Tested, Error> {
+        self.ask(Method::POST, &format!("/v1/notifications/{}/test", escaped(channel)), None::<&Value>).await
     }
 
     /// Ends a token.

@@ -14,6 +14,7 @@ use lifeboat_core::Error;
 use tokio::sync::Mutex;
 
 use super::ask::{self, Slot};
+use super::links;
 use crate::access::{Peer, Person};
 use crate::app::App;
 use crate::audit::Entry;
@@ -76,7 +77,8 @@ fn word(method: &Method) -> &'static str {
 fn dress(app: &App, response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        // A page for people has a policy of its own.
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
     let keep = if headers.contains_key(header::ETAG) { "private, no-cache" } else { "no-store" };
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(keep));
@@ -93,6 +95,9 @@ async fn admit(app: &Arc<App>, route: &str, mut request: Request, next: Next) ->
         return Ok(next.run(request).await);
     }
     let peer = request.extensions().get::<Peer>().cloned();
+    if route == links::ROUTE {
+        return Ok(by_link(app, peer, request, next).await.unwrap_or_else(links::refused));
+    }
     let person = Arc::new(known(app, peer.as_ref(), request.headers()).await?);
     if let Err(seconds) = app.calls.call(&person.known_by, app.now()) {
         return Err(too_often(app, seconds));
@@ -106,15 +111,46 @@ async fn admit(app: &Arc<App>, route: &str, mut request: Request, next: Next) ->
     if app.is_stopping() {
         return Err(Error::new("LB1065", "the service is being stopped").hint("send it again in a while").into());
     }
+    let call = format!("{} {}", request.method(), request.uri().path());
+    whole(app, person, call, peer, request, next).await
+}
+
+/// Carries a call that changes something out to its end: a caller that goes away must not leave it half done.
+async fn whole(
+    app: &Arc<App>,
+    person: Arc<Person>,
+    call: String,
+    peer: Option<Peer>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let from = match peer {
         Some(Peer::Network(address)) => address.ip().to_string(),
         _ => "socket".to_owned(),
     };
     let app = Arc::clone(app);
-    // A caller that goes away must not leave a call half done.
-    let done = tokio::spawn(async move { change(&app, &person, from, request, next).await });
+    let done = tokio::spawn(async move { change(&app, &person, from, call, request, next).await });
     done.await
         .unwrap_or_else(|cause| Err(Error::new("LB1071", "the call came to a sudden end").with("cause", cause).into()))
+}
+
+/// A call by a link of a message: it has a signature in the place of a token.
+async fn by_link(app: &Arc<App>, peer: Option<Peer>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    if let Some(Peer::Network(address)) = &peer {
+        app.strangers.call(&address.ip(), app.now()).map_err(|seconds| too_often(app, seconds))?;
+    }
+    let link = links::open(app, request.uri().path()).inspect_err(|_| app.metrics.refused())?;
+    let (person, call) = (Arc::new(links::person(&link)), links::call(&link));
+    request = links::with(link, request);
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(next.run(request).await);
+    }
+    if app.is_stopping() {
+        return Err(Error::new("LB1065", "the service is being stopped").hint("send it again in a while").into());
+    }
+    // A link is used once by itself, and needs no key for that.
+    request.headers_mut().remove("idempotency-key");
+    whole(app, person, call, peer, request, next).await
 }
 
 pub(super) fn too_often(app: &App, seconds: u64) -> Problem {
@@ -160,12 +196,12 @@ async fn change(
     app: &Arc<App>,
     person: &Person,
     from: String,
+    call: String,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let body = ask::body(body).await?;
-    let call = format!("{} {}", parts.method, parts.uri.path());
     let begin = Entry::begin(app.now(), person, from, call.clone(), &body);
     let slot = match key(&parts.headers)? {
         None => None,

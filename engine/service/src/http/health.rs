@@ -88,6 +88,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, person: Option<Viewer>)
     }
     let ((counts, oldest), mut gauges) = app.runs.look(|rows| (count(rows), recovery::gauges(&app, rows))).await?;
     gauges.extend(now(&app, &counts, oldest));
+    gauges.extend(messages(&app).await);
     let kind = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
     Ok(([kind], app.metrics.print(&gauges)).into_response())
 }
@@ -138,6 +139,39 @@ fn now(app: &App, counts: &BTreeMap<&'static str, usize>, oldest: Option<u64>) -
             name: "lifeboat_ready",
             help: "Whether the service is ready.",
             values: one(if app.is_ready() { 1.0 } else { 0.0 }),
+        },
+    ]
+}
+
+/// What became of messages to people.
+async fn messages(app: &App) -> [Gauge<'static>; 2] {
+    let mut states: BTreeMap<(String, &'static str), u64> = BTreeMap::new();
+    for (channel, _) in app.dispatcher.courier().channels() {
+        for state in ["waiting", "sent", "failed"] {
+            states.insert((channel.to_owned(), state), 0);
+        }
+    }
+    for entry in app.dispatcher.outbox().all().await {
+        *states.entry((entry.channel, entry.state.as_str())).or_default() += 1;
+    }
+    let mut counts = app.dispatcher.counts();
+    counts.insert((String::new(), "dropped"), app.dispatcher.outbox().dropped().await);
+    let labelled = |all: BTreeMap<(String, &'static str), u64>, label: &str| {
+        let one = |((channel, word), count): ((String, &str), u64)| {
+            (format!("{{channel=\"{}\",{label}=\"{word}\"}}", quoted(&channel)), count as f64)
+        };
+        all.into_iter().map(one).collect()
+    };
+    [
+        Gauge {
+            name: "lifeboat_notifications",
+            help: "The newest messages to people, by channel and state; 'failed' was given up.",
+            values: labelled(states, "state"),
+        },
+        Gauge {
+            name: "lifeboat_notifications_total",
+            help: "What became of messages to people since the start.",
+            values: labelled(counts, "result"),
         },
     ]
 }

@@ -8,7 +8,10 @@ use utoipa::openapi::{ComponentsBuilder, SecurityRequirement};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, RefOr};
 use utoipa::{__dev::SchemaReferences, Path};
 
-use super::{alerts, events, health, hooks, listing, records, runbooks, schedules, start, tokens, verbs, views};
+use super::{
+    alerts, events, health, hooks, links, listing, notifications, records, runbooks, schedules, start, tokens, verbs,
+    views,
+};
 use crate::problem::Problem;
 
 fn empty() -> OpenApi {

@@ -118,7 +118,7 @@ impl Call {
 }
 
 /// Whether the verb is among the events since then: the service died after it was durable, and before it was said so.
-fn spoken_since(loaded: &Loaded, seq: u64, verb: &Verb, said: &Said) -> bool {
+pub(super) fn spoken_since(loaded: &Loaded, seq: u64, verb: &Verb, said: &Said) -> bool {
     let skip = usize::try_from(seq).unwrap_or(usize::MAX);
     loaded.events.iter().skip(skip).any(|event| match (&event.kind, verb) {
         (EventKind::StepRetried { step, said: by }, Verb::Retry(of))
@@ -149,7 +149,7 @@ fn unchanged(headers: &HeaderMap, seq: u64) -> Result<(), Problem> {
 }
 
 /// Who started a run may be one of several to approve it, and not the only one.
-fn different_people(state: &RunState, verb: &Verb, said: &Said) -> Result<(), Error> {
+pub(super) fn different_people(state: &RunState, verb: &Verb, said: &Said) -> Result<(), Error> {
     let Verb::Approve { step, .. } = verb else { return Ok(()) };
     let Some((plan, now)) = state.step(step) else { return Ok(()) };
     let Phase::Approval { given, .. } = &now.phase else { return Ok(()) };

@@ -54,6 +54,15 @@ impl Answer {
     }
 }
 
+/// No secrets at all.
+struct NoSecrets;
+
+impl lifeboat_secrets::Secrets for NoSecrets {
+    fn get(&self, _: &str) -> Result<lifeboat_secrets::Secret, lifeboat_core::Error> {
+        Err(lifeboat_core::Error::new("LB0710", "there are no secrets"))
+    }
+}
+
 /// What a service is made with.
 #[derive(Default)]
 pub struct Wish {
@@ -65,6 +74,7 @@ pub struct Wish {
     pub around: Option<Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>>,
     /// Runbooks that are there from the start, by the names of their files.
     pub books: Vec<(&'static str, String)>,
+    pub channels: BTreeMap<String, lifeboat_core::notify::Channel>,
 }
 
 impl Bench {
@@ -116,6 +126,8 @@ impl Bench {
             metrics,
             hooks: hooks(),
             settings,
+            courier: Arc::new(lifeboat_notify::Courier::new(&wish.channels, Arc::new(NoSecrets))?),
+            rng: Arc::new(SeededRng::new(seed.wrapping_add(1))),
             folder: data,
             version: "lifeboat test".to_owned(),
         };
@@ -288,7 +300,11 @@ where
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let bytes = body.map_or(Bytes::new(), |body| Bytes::from(body.to_string()));
+    let bytes = body.map_or(Bytes::new(), |body| match body {
+        // What is no JSON is sent as it is.
+        Value::String(text) => Bytes::from(text.clone()),
+        body => Bytes::from(body.to_string()),
+    });
     let response = sender.send_request(request.body(Full::new(bytes)).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();

@@ -11,6 +11,7 @@ mod bounds;
 mod burst;
 mod life;
 mod local;
+mod notify;
 mod once;
 mod openapi;
 mod restart;
