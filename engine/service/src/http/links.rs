@@ -93,8 +93,9 @@ fn link_of(request: &Request) -> Result<Arc<Link>, Problem> {
     (status = "default", description = "Why there is none.", body = String, content_type = "text/html"),
 )))]
 pub(crate) async fn show(State(app): State<Arc<App>>, request: Request) -> Response {
+    let link = link_of(&request);
     let shown = async {
-        let link = link_of(&request)?;
+        let link = link?;
         let loaded = app.runs.engine.load(&link.run).await?;
         drop(used(&app, &link).await?);
         asked(&loaded, &link)?;
