@@ -21,6 +21,8 @@ fn judge(served: &Served, token: &str, seconds: u32, which: &[&str]) -> String {
         .args(["--url", &format!("http://{}", served.address())])
         .args(["--header", &format!("Authorization: Bearer {token}")])
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", "7", "--no-color"])
+        // Whether a call is taken hangs on the run, too: a key that was used, a tag that is old. That is no matter of its form.
+        .args(["--exclude-checks", "positive_data_acceptance,negative_data_rejection"])
         // A call that is not answered in ten seconds is one that hangs.
         .args(["--max-time", &seconds.to_string(), "--request-timeout", "10", "--continue-on-failure"])
         .args(which)
