@@ -48,7 +48,10 @@ pub fn man(world: &World, folder: &Path) -> Result<Exit, Error> {
 /// The pages of a command and of those below it. Pages are named as git names its own: `lifeboat-token-create`.
 fn pages(command: &clap::Command, name: &str) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    // Without a version in the place of the date, which readers take it for.
+    clap_mangen::Man::new(command.clone()).source("").render(&mut page)?;
+    // Two breaks and an empty line are one space.
+    let page = String::from_utf8_lossy(&page).replace(".br\n\n.br\n", ".sp\n").into_bytes();
     let mut all = vec![(name.to_owned(), page)];
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         all.extend(pages(below, &format!("{name}-{}", below.get_name()))?);
