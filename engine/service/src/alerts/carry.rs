@@ -78,7 +78,8 @@ pub(crate) async fn carry(app: Arc<App>, decision: Decision, run: Option<RunId>,
         },
         Decision::Page { incident, code, reason } => {
             let key = format!("incident/{}/{code}", incident.serial);
-            if let Err(error) = crate::notices::tell_automation(&app, &key, &incident.runbook, &reason).await {
+            let runbook = incident.key.split(' ').next().unwrap_or_default();
+            if let Err(error) = crate::notices::tell_automation(&app, &key, runbook, &reason).await {
                 tracing::error!(code, incident = %incident, "nobody could be told, and it is tried again: {error}");
                 return later(AGAIN_MS);
             }
