@@ -180,8 +180,7 @@ pub struct Target {
     pub lock: Option<String>,
 }
 
-/// The name of the setting that holds how many bytes a second a vault may send to the target. It is the engine's: plugins
-/// are not shown it.
+/// The name of the setting that holds how many bytes a second a vault may send there. Plugins are not shown it.
 pub const UPLOAD_LIMIT: &str = "upload-limit";
 /// The least that it may be, in bytes a second: below it a snapshot of any size takes days, and is a mistake of units.
 pub const UPLOAD_LIMIT_MIN: u64 = 64 << 10;

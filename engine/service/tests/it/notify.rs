@@ -122,6 +122,8 @@ async fn people_are_told_what_they_have_to_do_something_about() {
     assert_eq!(bench.post("/v1/notifications/nobody/test", &admin, &json!({})).await.code(), "LB1092");
     let viewer = bench.token(all(Role::Viewer, "vi")).await;
     assert_eq!(bench.post("/v1/notifications/pager/test", &viewer, &json!({})).await.status, 403);
+    // Who has the way in has the store, too.
+    drop(door);
     // Nothing is told again by a new start, and what happened in between is.
     let (_, folder) = bench.stop().await;
     let again = Wish { folder: Some(folder), ..wish(channel(&url, &About::CHOICE)) };
