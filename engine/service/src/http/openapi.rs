@@ -18,7 +18,7 @@ fn empty() -> OpenApi {
     let licence = LicenseBuilder::new().name("MIT OR Apache-2.0").build();
     let info = InfoBuilder::new()
         .title("Lifeboat")
-        .description(Some(include_str!("about.md")))
+        .description(Some(include_str!("about.txt")))
         .version("1")
         .license(Some(licence))
         .build();
