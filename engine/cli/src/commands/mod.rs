@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod bundle;
 pub mod check;
 pub mod doctor;
 pub mod estimate;
@@ -67,7 +68,8 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Init => init::init(world),
         Command::Serve(args) => block(serve::serve(world, args)),
         Command::Token(command) => block(token::token(world, command)),
-        Command::Report { run } => report::report(world, &run),
+        Command::Report(args) => report::report(world, &args),
+        Command::Evidence(command) => bundle::evidence(world, command),
         Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
         Command::Vault(command) => block(vault::vault(world, command)),
         Command::Plugin(PluginCommand::Ls) => plugin::list(world),
