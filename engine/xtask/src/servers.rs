@@ -1,6 +1,6 @@
 //! `cargo xtask servers …`: the real servers of the tests, for a person.
 
-use lifeboat_servers::{Kind, down, install, ls, needs, summary, up};
+use lifeboat_servers::{Kind, down, install, install_verifier, ls, needs, summary, up};
 
 use crate::shell;
 
@@ -8,7 +8,7 @@ const HELP: &str = "\
 cargo xtask servers up NAME…      install what is missing, start, wait until they answer, print addresses and credentials
 cargo xtask servers down [NAME…]  stop these, or all; their data stays
 cargo xtask servers ls            those that are up
-cargo xtask servers install       install all; starts none
+cargo xtask servers install       install all, and what the verifier of evidence needs; starts none
 
   s3        SeaweedFS, an S3 that checks everything; s3-dr is a second one, another region
   s3-weak   rclone's S3: no versions, no locks, no conditions
@@ -29,7 +29,10 @@ pub fn run(arguments: &[&str]) -> Result<(), String> {
             list();
             Ok(())
         }
-        ["install"] => prepare(&Kind::ALL),
+        ["install"] => {
+            prepare(&Kind::ALL)?;
+            install_verifier(&|line| println!("{line}"))
+        }
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

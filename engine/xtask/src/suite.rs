@@ -7,9 +7,10 @@ use lifeboat_servers::Kind;
 
 use crate::{servers, shell};
 
-/// What the tests run besides Rust, as `(program, Debian package)`: restic is the judge of the vaults, and
-/// HAProxy is the gate of a server that would let everybody in.
-const NEEDED: [(&str, &str); 3] = [("restic", "restic"), ("haproxy", "haproxy"), ("openssl", "openssl")];
+/// What the tests run besides Rust, as `(program, Debian package)`: restic is the judge of the vaults,
+/// HAProxy is the gate of a server that would let everybody in, and Chromium looks at reports.
+const NEEDED: [(&str, &str); 4] =
+    [("restic", "restic"), ("haproxy", "haproxy"), ("openssl", "openssl"), ("chromium", "chromium")];
 
 /// Installs what is missing and runs every test of the workspace. One profile serves the demo, the tests and the
 /// benchmarks, since the compiler of the guests takes minutes to build.
@@ -19,6 +20,7 @@ const NEEDED: [(&str, &str); 3] = [("restic", "restic"), ("haproxy", "haproxy"),
 pub fn run() -> Result<(), String> {
     shell::ensure(&NEEDED)?;
     servers::prepare(&Kind::ALL)?;
+    lifeboat_servers::install_verifier(&|line| println!("{line}"))?;
     let line = ["cargo", "test", "--release", "--workspace", "--locked", "--no-fail-fast"];
     println!("$ {}", line.join(" "));
     let mut child = shell::command(&line).stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo: {error}"))?;

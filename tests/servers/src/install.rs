@@ -106,6 +106,41 @@ pub fn install(kinds: &[Kind], say: &dyn Fn(&str)) -> Result<(), String> {
     Ok(())
 }
 
+/// What the independent verifier of evidence is written with.
+const LIBRARIES: [&str; 2] = ["cryptography==50.0.2", "blake3==1.0.11"];
+
+/// A Python that has the libraries of the independent verifier of evidence.
+///
+/// # Errors
+/// They are not installed, with the command that installs them.
+pub fn verifier() -> Result<PathBuf, String> {
+    let python = home().join("venv/bin/python");
+    let there = |package: &str| home().join("installed").join(package).is_file();
+    if python.is_file() && LIBRARIES.into_iter().all(there) {
+        return Ok(python);
+    }
+    Err("the libraries of the verifier are not installed: `cargo xtask servers install` does it".to_owned())
+}
+
+/// Installs the libraries of the independent verifier, where they are missing.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_verifier(say: &dyn Fn(&str)) -> Result<(), String> {
+    let home = home();
+    for package in LIBRARIES {
+        let stamp = home.join("installed").join(package);
+        if stamp.is_file() {
+            continue;
+        }
+        say(&format!("installing {package} into {}", home.display()));
+        python(&home, package)?;
+        make(&home.join("installed"))?;
+        fs::write(&stamp, package).map_err(|error| format!("{}: {error}", stamp.display()))?;
+    }
+    Ok(())
+}
+
 fn python(home: &Path, package: &str) -> Result<(), String> {
     let venv = home.join("venv");
     if !venv.join("bin/pip").is_file() {

@@ -20,7 +20,7 @@ mod standing;
 
 pub use access::Access;
 pub use http::get;
-pub use install::{Needs, install, needs, program};
+pub use install::{Needs, install, install_verifier, needs, program, verifier};
 pub use kind::Kind;
 pub use proxy::{Act, Fault, Proxy, Struck};
 pub use server::Server;
