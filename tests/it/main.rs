@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod alertmanager;
+mod alerts;
 mod azure;
 mod bench;
 mod cli;
@@ -12,6 +14,8 @@ mod evidence;
 mod foresight;
 mod gcs;
 mod mistakes;
+mod newcomer;
+mod ops;
 mod people;
 mod recovery;
 mod remote;

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use lifeboat_servers::{Kind, program};
-
 use crate::bench::Bench;
 
 /// The steps that take a vault there and back.
@@ -24,35 +22,24 @@ pub fn large() -> String {
     "0123456789abcdef".repeat(12 * 65_536)
 }
 
-/// A server as rclone reaches it: the backend, and its settings as variables.
+/// A server as rclone reaches it, and what tests do there.
 #[derive(Clone)]
-pub struct Remote {
-    backend: &'static str,
-    variables: Vec<(String, String)>,
-}
+pub struct Remote(lifeboat_servers::Remote);
 
 impl Remote {
     /// Of these settings, named as rclone names them.
     pub fn new(backend: &'static str, settings: &[(&str, &str)]) -> Self {
-        let name = |name: &str| format!("RCLONE_{}_{}", backend.to_uppercase(), name.to_uppercase());
-        let variables = settings.iter().map(|(key, value)| (name(key), (*value).to_owned())).collect();
-        Self { backend, variables }
-    }
-
-    fn environment(&self, command: &mut Command) {
-        command.env("RCLONE_CONFIG", "/dev/null").envs(self.variables.iter().map(|(name, value)| (name, value)));
+        Self(lifeboat_servers::Remote::new(backend, settings))
     }
 
     /// A place, as rclone writes it.
     pub fn place(&self, path: &str) -> String {
-        format!(":{}:{path}", self.backend)
+        self.0.place(path)
     }
 
     /// Stock rclone.
     pub fn rclone(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(program(Kind::S3Weak).unwrap());
-        self.environment(&mut command);
-        command.args(args).output().unwrap()
+        self.0.rclone(args).unwrap().output().unwrap()
     }
 
     /// What rclone says, where it has to succeed.
@@ -102,11 +89,8 @@ impl Remote {
 
     /// Stock restic on a vault, through stock rclone: it reads where it is, and nothing of Lifeboat's is in between.
     pub fn restic(&self, bench: &Bench, place: &str, args: &[&str]) -> String {
-        let mut command = Command::new("restic");
-        self.environment(&mut command);
-        let rclone = format!("rclone.program={}", program(Kind::S3Weak).unwrap().display());
-        command.env("RESTIC_PASSWORD_FILE", bench.path("password"));
-        command.args(["--no-cache", "-o", &rclone, "-r", &format!("rclone:{}", self.place(place))]).args(args);
+        let mut command = self.0.restic(place, &bench.path("password")).unwrap();
+        command.arg("--no-cache").args(args);
         said(command, args)
     }
 }

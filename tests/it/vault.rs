@@ -53,7 +53,8 @@ fn forget_and_prune_do_what_was_shown() {
     assert!(plan["bytes_freed"].as_u64().unwrap() > 0 && !plan["delete"].as_array().unwrap().is_empty(), "{plan:#}");
     vault("prune", &["--max-unused", "0", "--apply", fingerprint(&plan)]).expect(0).says("done");
     vault("prune", &["--max-unused", "0"]).expect(0).says("nothing to do");
-    vault("check", &["--depth", "data"]).expect(0).says("no damage was found").says("1 snapshots");
+    vault("check", &["--depth", "data"]).expect(0).says("no damage was found\n").says("1 snapshots");
+    vault("check", &[]).expect(0).says("no data read").says("--depth data reads and hashes all");
     vault("unlock", &[]).expect(0).says("no locks");
     // What is left comes back.
     let restore = bench.runbook(

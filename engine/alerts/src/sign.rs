@@ -134,6 +134,21 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// Forgets a message that was taken and could not be dealt with: its sender may send it again.
+    pub fn forget(&mut self, signed: &Signed) {
+        self.ids.remove(&signed.id);
+        if let Some(ids) = self.until.get_mut(&signed.until_ms) {
+            ids.retain(|id| *id != signed.id);
+        }
+    }
+
+    /// All that is remembered: so that a new start of the service knows it, too.
+    pub fn all(&self) -> impl Iterator<Item = Signed> {
+        self.until.iter().flat_map(|(until_ms, ids)| ids.iter().map(|id| Signed { id: *id, until_ms: *until_ms }))
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -202,6 +217,18 @@ mod tests {
         let other = check(&sign(b"secret", b"[]", NOW), b"[]", NOW).unwrap();
         assert!(seen.take(&other, signed.until_ms + 1).is_ok());
         assert_eq!(seen.ids.len(), 1);
+    }
+
+    #[test]
+    fn what_was_not_dealt_with_may_come_again() {
+        let mut seen = Seen::default();
+        let signed = check(&sign(b"secret", b"{}", NOW), b"{}", NOW).unwrap();
+        seen.take(&signed, NOW).unwrap();
+        assert_eq!(seen.all().collect::<Vec<_>>(), [signed.clone()]);
+        seen.forget(&signed);
+        assert_eq!(seen.all().count(), 0);
+        seen.take(&signed, NOW).unwrap();
+        assert_eq!(seen.take(&signed, NOW).unwrap_err().code, "LB1015");
     }
 
     #[test]

@@ -149,6 +149,22 @@ fn resolved_in_time_aborts_and_later_is_noted() {
 }
 
 #[test]
+fn an_abort_that_comes_too_late_is_none() {
+    let mut world = World::new(vec![trigger()]);
+    world.words(&batch(&[alert("a", true, 10)]));
+    world.work();
+    assert_eq!(world.words(&resolved(&[alert("a", false, 10)], 20)), [Word::Attached, Word::Aborted]);
+    let incident = world.incident().id.clone();
+    assert_eq!(world.fact(Fact::NoReturn { incident }), [Word::Resolved]);
+    assert!(world.state.pending().is_empty(), "its run goes on");
+    // What fires meanwhile is of the same incident.
+    assert_eq!(world.words(&batch(&[alert("a", true, 30)])), [Word::Attached]);
+    assert_eq!(world.words(&resolved(&[alert("a", false, 30)], 40)), [Word::Attached, Word::Resolved]);
+    assert_eq!(world.ended("succeeded"), [Word::Closed]);
+    assert_eq!(world.runs.len(), 1);
+}
+
+#[test]
 fn past_the_point_of_no_return_only_if_both_allow_it() {
     for (runbook, operator, stops) in
         [(false, false, true), (true, false, true), (false, true, true), (true, true, false)]

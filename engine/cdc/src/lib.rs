@@ -41,16 +41,10 @@ impl Polynom for Polynom64 {
 
 /// What goes on from byte to byte.
 pub trait RollingHash64 {
-    /// As if nothing had been seen.
-    fn reset(&mut self);
-    /// Takes bytes in until one is missing to a full window; how many there were.
-    fn prefill_window<I: Iterator<Item = u8>>(&mut self, bytes: &mut I) -> usize;
-    /// Both at once.
+    /// Begins anew, as if nothing had been seen, and takes bytes in until one is missing to a full window; how many there were.
     fn reset_and_prefill_window<I: Iterator<Item = u8>>(&mut self, bytes: &mut I) -> usize;
     /// Takes a byte in, and the oldest of the window out.
     fn slide(&mut self, byte: u8);
-    /// The hash of the window.
-    fn get_hash(&self) -> &Polynom64;
 }
 
 /// What depends on the polynomial and the size of the window only.
@@ -114,18 +108,10 @@ impl Rabin64 {
 }
 
 impl RollingHash64 for Rabin64 {
-    fn reset(&mut self) {
+    fn reset_and_prefill_window<I: Iterator<Item = u8>>(&mut self, bytes: &mut I) -> usize {
         self.window = [0; 256];
         (self.next, self.hash) = (0, 0);
-    }
-
-    fn prefill_window<I: Iterator<Item = u8>>(&mut self, bytes: &mut I) -> usize {
         bytes.take(usize::from(self.mask)).map(|byte| self.slide(byte)).count()
-    }
-
-    fn reset_and_prefill_window<I: Iterator<Item = u8>>(&mut self, bytes: &mut I) -> usize {
-        self.reset();
-        self.prefill_window(bytes)
     }
 
     #[inline]
@@ -137,11 +123,6 @@ impl RollingHash64 for Rabin64 {
         let high = (self.hash >> self.shift) & 255;
         self.hash = ((self.hash << 8) | u64::from(byte)) ^ self.tables.reduce[high as usize];
         self.next = self.next.wrapping_add(1) & self.mask;
-    }
-
-    #[inline]
-    fn get_hash(&self) -> &Polynom64 {
-        &self.hash
     }
 }
 
@@ -191,9 +172,10 @@ mod tests {
             let mut fresh = Rabin64::new_with_polynom(bits, &polynomial);
             let taken = rolling.reset_and_prefill_window(&mut bytes.iter().copied());
             prop_assert_eq!(taken, bytes.len().min((1 << bits) - 1));
-            prop_assert_eq!(taken, fresh.prefill_window(&mut bytes.iter().copied()));
+            bytes.iter().take(taken).for_each(|byte| fresh.slide(*byte));
+            prop_assert_eq!(rolling.hash, fresh.hash);
             bytes.iter().for_each(|byte| { rolling.slide(*byte); fresh.slide(*byte) });
-            prop_assert_eq!(rolling.get_hash(), fresh.get_hash());
+            prop_assert_eq!(rolling.hash, fresh.hash);
         }
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::args_estimate::EstimateArgs;
 use crate::args_evidence::{EvidenceCommand, ReportArgs};
-use crate::args_service::{ServeArgs, TokenCommand};
+use crate::args_service::{AlertsArgs, ServeArgs, TokenCommand};
 use crate::args_vault::VaultCommand;
 
 /// Lifeboat runs disaster-recovery runbooks: durable, rehearsed, measured.
@@ -28,6 +28,9 @@ pub struct Cli {
     /// When to use colour. It never carries meaning alone.
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
     pub colour: Colour,
+    /// How the log on standard error is written. What is logged is said by LIFEBOAT_LOG, as 'info' or 'lifeboat=debug'.
+    #[arg(long, global = true, env = "LIFEBOAT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub log: LogFormat,
     #[command(subcommand)]
     /// The command.
     pub command: Command,
@@ -50,6 +53,15 @@ pub enum Colour {
     Always,
     /// Never.
     Never,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object of JSON a line, with the run and the step.
+    Json,
 }
 
 /// How a plan is printed.
@@ -256,6 +268,8 @@ pub enum Command {
     Init,
     /// Serve the API: runs, verbs, plans, events; until Ctrl-C. Other commands on this data folder then go through it.
     Serve(ServeArgs),
+    /// What became of alerts: what was accepted, what was refused, and why.
+    Alerts(AlertsArgs),
     /// Tokens of the service: make, list, revoke.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -281,12 +295,22 @@ pub enum Command {
     /// Plugins: what there is, and what they can do.
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Schedules of runbooks: what there is, and what is due next. Starts nothing.
+    /// Schedules of runbooks: what there is, what is due next, and what became of it. Starts nothing.
     #[command(subcommand)]
     Schedule(ScheduleCommand),
     /// The journal in the data folder: encrypt it, or change the secret that it is encrypted with.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages, one a command, into a folder.
+    Man {
+        /// The folder; it is made if it is not there.
+        dir: PathBuf,
+    },
     /// Look for what is wrong: data folder, operator file, plugins. With --repair, mend the data folder.
     Doctor {
         /// Mend what is damaged in the data folder. A copy of the journal as it was is made first, and kept.
@@ -331,14 +355,12 @@ pub enum PluginCommand {
 pub enum ScheduleCommand {
     /// List the schedules of runbooks, each with its next due time.
     Ls {
-        /// Runbooks, or folders that are searched for *.kdl.
-        #[arg(required = true)]
+        /// Runbooks, or folders that are searched for *.kdl. Without any: those of the service.
         paths: Vec<PathBuf>,
     },
     /// Print what is due next, over all schedules, in the order of time.
     Next {
-        /// Runbooks, or folders that are searched for *.kdl.
-        #[arg(required = true)]
+        /// Runbooks, or folders that are searched for *.kdl. Without any: those of the service.
         paths: Vec<PathBuf>,
         /// How many due times.
         #[arg(long, short = 'n', default_value_t = 10, value_name = "COUNT")]

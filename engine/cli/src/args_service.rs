@@ -16,6 +16,23 @@ pub struct ServeArgs {
     pub runbooks: Vec<PathBuf>,
 }
 
+/// What is shown of alerts.
+#[derive(Args, Debug)]
+pub struct AlertsArgs {
+    /// How many, the newest.
+    #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT")]
+    pub count: usize,
+    /// The incidents that are not over, instead.
+    #[arg(long, conflicts_with = "close")]
+    pub open: bool,
+    /// Close an incident that has no run under way: it starts nothing any more.
+    #[arg(long, value_name = "NUMBER")]
+    pub close: Option<u64>,
+    /// Your reason for the record, with --close.
+    #[arg(long, short = 'r', default_value = "", value_name = "TEXT")]
+    pub reason: String,
+}
+
 /// The commands about tokens.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
@@ -35,7 +52,7 @@ pub enum TokenCommand {
 pub struct CreateArgs {
     /// The person or program that it is for: the name under which all is recorded that is done with it.
     pub owner: String,
-    /// Role: viewer, operator, approver or admin. May be given more than once.
+    /// Role: viewer, operator, approver, admin, or sender (of alerts). May be given more than once.
     #[arg(long = "role", value_name = "ROLE", required = true)]
     pub roles: Vec<String>,
     /// Let it act on drills.

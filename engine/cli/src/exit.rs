@@ -31,13 +31,16 @@ impl Exit {
     }
 }
 
-/// The exit status of an error: 2 where the person can mend it (usage, runbook, operator file, an impossible verb), 4 else.
+/// The exit status of an error: 2 where the person can mend it (usage, runbook, operator file, an impossible verb),
+/// 1 where a server does not do what it is asked, 4 else.
 pub fn code_of(error: &Error) -> u8 {
     let family = error.code.0.get(2..4).unwrap_or_default();
     match family {
         "01" | "02" | "03" | "04" | "09" => 2,
         "05" if error.code.0 != "LB0503" => 2,
-        "06" if matches!(&*error.code.0, "LB0601" | "LB0608" | "LB0615" | "LB0616" | "LB0617") => 2,
+        "06" if matches!(&*error.code.0, "LB0601" | "LB0608" | "LB0615" | "LB0616" | "LB0617" | "LB0619") => 2,
+        // The command is right, and the world is not: a server is away, or it does not take the key.
+        "07" if matches!(&*error.code.0, "LB0723" | "LB0724" | "LB0740" | "LB0760") => 1,
         "07" if matches!(&*error.code.0, "LB0701" | "LB0702" | "LB0707" | "LB0710") => 2,
         "10" if !matches!(&*error.code.0, "LB1066" | "LB1071") => 2,
         "11" if matches!(&*error.code.0, "LB1120" | "LB1121" | "LB1129" | "LB1130" | "LB1131") => 2,

@@ -13,9 +13,11 @@ mod demo;
 mod exit;
 mod files;
 mod live;
+mod log;
 mod memory;
 mod past;
 mod screen;
+mod supervisor;
 mod view;
 mod world;
 
@@ -30,14 +32,15 @@ use crate::world::World;
 fn main() -> ExitCode {
     memory::set_up();
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LIFEBOAT_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    log::set_up(&cli);
     let screen = Screen::new(&cli);
     match commands::dispatch(&World::new(&cli), cli.command) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => {
             screen.error(&error);
+            if screen.log_only {
+                tracing::error!(code = %error.code, hint = error.hint, context = ?error.context, "{}", error.message);
+            }
             ExitCode::from(exit::code_of(&error))
         }
     }

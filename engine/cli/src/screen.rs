@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use lifeboat_core::Error;
 use serde::Serialize;
 
-use crate::args::{Cli, Colour};
+use crate::args::{Cli, Colour, Command, LogFormat};
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,8 @@ pub struct Screen {
     pub json: bool,
     /// Print only what was asked for.
     pub quiet: bool,
+    /// Standard error is a log for machines.
+    pub log_only: bool,
     /// Standard output takes colour.
     pub colour_out: bool,
     /// Standard error takes colour.
@@ -51,10 +53,13 @@ impl Screen {
             Colour::Never => false,
             Colour::Auto => terminal && !plain,
         };
+        // A service whose log is read by a machine writes nothing else there.
+        let log_only = cli.log == LogFormat::Json && matches!(cli.command, Command::Serve(_));
         let terminal = std::io::stderr().is_terminal();
         Self {
             json: cli.json,
-            quiet: cli.quiet,
+            quiet: cli.quiet || log_only,
+            log_only,
             colour_out: wanted(std::io::stdout().is_terminal()),
             colour_err: wanted(terminal),
             live: terminal && !cli.quiet && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
@@ -80,6 +85,9 @@ impl Screen {
 
     /// An error for a person.
     pub fn error(&self, error: &Error) {
+        if self.log_only {
+            return;
+        }
         let head = self.err(Ink::Red, &format!("error[{}]", error.code));
         note(&format!("{head}: {}", error.message));
         for (name, value) in &error.context {

@@ -9,7 +9,8 @@ use lifeboat_core::ids::RunId;
 use lifeboat_core::plugin::Catalog;
 use lifeboat_core::{Error, limits};
 use lifeboat_host::{Host, HostOptions, OperatorSecrets};
-use lifeboat_runbook::operator::parse_operator;
+use lifeboat_runbook::operator::{Intake, parse_intake, parse_operator};
+use lifeboat_runbook::{Diagnostic, SourceFile};
 use lifeboat_runtime::{Engine, EngineParts};
 use lifeboat_secrets::Secrets;
 use lifeboat_store::{EmbeddedStore, Key, Opened, Options};
@@ -51,11 +52,26 @@ impl World {
     /// # Errors
     /// `LB0901` when it cannot be read; `LB0400` when it is refused, with its diagnostics printed.
     pub fn operator(&self) -> Result<Operator, Error> {
-        let Some(path) = &self.config else { return Ok(Operator::default()) };
+        self.read(parse_operator)
+    }
+
+    /// What the operator file says of alerts.
+    ///
+    /// # Errors
+    /// As [`World::operator`].
+    pub fn intake(&self) -> Result<Intake, Error> {
+        self.read(parse_intake)
+    }
+
+    fn read<T: Default>(
+        &self,
+        parse: impl FnOnce(&SourceFile, &Path) -> Result<T, Vec<Diagnostic>>,
+    ) -> Result<T, Error> {
+        let Some(path) = &self.config else { return Ok(T::default()) };
         let source = files::read_source(path)?;
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let folder = whole.parent().unwrap_or(Path::new("/"));
-        parse_operator(&source, folder).map_err(|diagnostics| {
+        parse(&source, folder).map_err(|diagnostics| {
             crate::commands::check::print(&self.screen, &diagnostics);
             Error::new("LB0903", format!("the operator file '{}' is refused", path.display()))
                 .hint("mend what is listed above; nothing was started")
@@ -80,6 +96,9 @@ impl World {
             }
         }
         host.set_vaults(Arc::new(RusticVaults::new()));
+        for line in strangers(&operator, &host.catalog()) {
+            self.screen.say(&format!("warning: {line}"));
+        }
         Ok((host, operator))
     }
 
@@ -208,4 +227,20 @@ fn cache_dir() -> Option<PathBuf> {
     // A home that cannot be written to costs time at each start, but nothing else.
     std::fs::create_dir_all(&base).ok()?;
     Some(base.join("plugins"))
+}
+
+/// Grants to plugins that are not there: a misspelt one grants nothing to anybody.
+fn strangers(operator: &Operator, catalog: &Catalog) -> Vec<String> {
+    let grants = operator.grants.iter().chain(&operator.drill_grants);
+    let mut names: Vec<&str> = grants.map(|grant| grant.plugin.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let unknown = names.into_iter().filter(|name| !catalog.contains_key(*name));
+    unknown
+        .map(|name| {
+            let like = lifeboat_runbook::closest(name, catalog.keys().map(String::as_str));
+            let like = like.map(|like| format!(": did you mean '{like}'?")).unwrap_or_default();
+            format!("the operator's file grants something to plugin '{name}', and there is none of that name{like}")
+        })
+        .collect()
 }

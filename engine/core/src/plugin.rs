@@ -1,5 +1,7 @@
 //! What a plugin says about itself, as JSON from its `describe` export. The compiler checks runbooks against it, offline.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,6 +20,9 @@ pub struct Description {
     pub summary: String,
     /// JSON Schema of a target's settings.
     pub settings: Value,
+    /// Settings that hold a secret: their names, each with what it is. They are no part of the schema, since a target only names them.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, String>,
     /// The kinds of step that it carries out.
     pub kinds: Vec<KindDescription>,
     /// Whether it exports `store`, so that a vault can be kept in its targets.

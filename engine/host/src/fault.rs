@@ -128,7 +128,23 @@ pub fn to_failure(error: GuestError) -> Failure {
         ErrorKind::Permanent | ErrorKind::NotFound | ErrorKind::AlreadyExists => (FailureKind::Permanent, None),
     };
     let (own_code, message) = split_code(cut(error.message));
-    Failure { kind, code: code.or(own_code), message, hint: error.hint.map(cut) }
+    let code = code.or(own_code);
+    let hint = error.hint.map(cut).or_else(|| code.as_ref().and_then(usual_hint));
+    Failure { kind, code, message, hint }
+}
+
+/// What to do about a failure whose own hint was lost on the way: errors of streams have none.
+fn usual_hint(code: &lifeboat_core::Code) -> Option<String> {
+    let hint = match &*code.0 {
+        "LB0723" => {
+            "look at the server, at the way to it, and at its name, port and certificate; what was safe to repeat was repeated"
+        }
+        "LB0724" => {
+            "look at the setting and its secret: the value has to be of the form that the signature needs; 'lifeboat explain LB0724' tells more"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// A code that went through a guest inside a message comes out as a code again; the innermost one, where there are more.

@@ -103,6 +103,14 @@ fn within(grant: &DirGrant, root: &Path) -> std::io::Result<Option<Dir>> {
     result
 }
 
+/// Whether a grant covers the root, as far as paths tell. Nothing is opened or made.
+pub(crate) fn covered(operator: &Operator, wish: &Wish<'_>, write: bool) -> bool {
+    candidates(operator, wish).into_iter().filter(|grant| grant.write || !write).any(|grant| {
+        let real = || Some(canonical(wish.root)?.starts_with(canonical(&grant.path)?));
+        wish.root.starts_with(&grant.path) || real().unwrap_or(false)
+    })
+}
+
 fn below(base: &Dir, rest: &Path, create: bool) -> std::io::Result<Dir> {
     if rest.as_os_str().is_empty() {
         return base.try_clone();

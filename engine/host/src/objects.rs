@@ -119,6 +119,35 @@ impl PluginStore {
         })
         .await
     }
+
+    /// Writes an object; with `fresh` only where there is nothing of that key, and `false` says that there is something.
+    async fn write(&self, key: &str, data: Bytes, fresh: bool) -> Result<bool, Failure> {
+        let (at, indices, key) = (self.at(), self.indices.clone(), key.to_owned());
+        let size = data.len() as u64;
+        self.call(move |store, instance| {
+            Box::pin(async move {
+                let export = export(&indices, store, instance)?;
+                let reader = lend(store, Source::Memory(data))?;
+                let borrowed = Resource::new_borrow(reader.rep());
+                let answer = if fresh {
+                    export.call_put_new(&mut *store, &at, &key, borrowed).await?
+                } else {
+                    export.call_put(&mut *store, &at, &key, borrowed).await?
+                };
+                take_back(store, reader)?;
+                Ok(match answer {
+                    Ok(pumped) if pumped.bytes == size => Ok(true),
+                    Ok(pumped) => {
+                        let message = format!("put '{key}': {} of {size} bytes were stored", pumped.bytes);
+                        Err(crate::fault::guest_error(ErrorKind::Permanent, message))
+                    }
+                    Err(error) if fresh && error.kind == ErrorKind::AlreadyExists => Ok(false),
+                    Err(error) => Err(error),
+                })
+            })
+        })
+        .await
+    }
 }
 
 fn export(indices: &GuestIndices, store: &mut Store<Guest>, instance: &Instance) -> wasmtime::Result<StoreExport> {
@@ -225,27 +254,11 @@ impl ObjectStore for PluginStore {
     }
 
     fn put<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<(), Failure>> {
-        let (at, indices, key) = (self.at(), self.indices.clone(), key.to_owned());
-        Box::pin(async move {
-            let size = data.len() as u64;
-            self.call(move |store, instance| {
-                Box::pin(async move {
-                    let export = export(&indices, store, instance)?;
-                    let reader = lend(store, Source::Memory(data))?;
-                    let borrowed = Resource::new_borrow(reader.rep());
-                    let answer = export.call_put(&mut *store, &at, &key, borrowed).await?;
-                    take_back(store, reader)?;
-                    Ok(answer.and_then(|pumped| {
-                        if pumped.bytes == size {
-                            return Ok(());
-                        }
-                        let message = format!("put '{key}': {} of {size} bytes were stored", pumped.bytes);
-                        Err(crate::fault::guest_error(ErrorKind::Permanent, message))
-                    }))
-                })
-            })
-            .await
-        })
+        Box::pin(async move { self.write(key, data, false).await.map(drop) })
+    }
+
+    fn put_new<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(self.write(key, data, true))
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>> {

@@ -98,6 +98,7 @@ fn empty(name: &str) -> Description {
         version: String::new(),
         summary: String::new(),
         settings: serde_json::Value::Null,
+        secrets: std::collections::BTreeMap::new(),
         kinds: Vec::new(),
         store: false,
     }

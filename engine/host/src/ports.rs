@@ -32,6 +32,9 @@ pub trait ObjectStore: Send + Sync + 'static {
     fn get<'a>(&'a self, key: &'a str, offset: u64, len: Option<u64>) -> BoxFuture<'a, Result<Bytes, Failure>>;
     /// All at once or not at all; overwrites; durable when it returns.
     fn put<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<(), Failure>>;
+    /// A small object, only where there is nothing of that key, however many do it at once; `false`: there is something, and
+    /// nothing was changed. A place that cannot hold that overwrites: who relies on it tries it out.
+    fn put_new<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<bool, Failure>>;
     /// Deleting what is not there is done at once.
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
 }

@@ -91,8 +91,8 @@ impl Diagnostic {
     }
 }
 
-/// The known word that is much like this one.
-pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The known word that is much like this one, if there is one.
+pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A long word that somebody made up is not compared: the distance takes time of the product of both lengths.
     if word.len() > 100 {
         return None;

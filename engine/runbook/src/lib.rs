@@ -50,7 +50,7 @@ mod triggers;
 mod values;
 mod when;
 
-pub use diagnostic::{Diagnostic, Severity, Span};
+pub use diagnostic::{Diagnostic, Severity, Span, closest};
 pub use explain::{codes, explain};
 pub use load::{NoFiles, SourceFiles};
 pub use model::{AlertDef, Input, InputType, Named, RunDef, Runbook, ScheduleDef, StepDef, TargetDef, Trigger};

@@ -17,7 +17,8 @@ use crate::syntax::Node;
 
 pub use crate::hooks::{Automatic, Hook, Intake};
 
-pub(crate) const NODES: [&str; 14] = [
+/// The nodes of an operator's file.
+pub const NODES: [&str; 14] = [
     "plugins",
     "pin",
     "grant",

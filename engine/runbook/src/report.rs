@@ -48,6 +48,8 @@ pub(crate) struct Report {
     found: Vec<Diagnostic>,
     seen: BTreeSet<(&'static str, Span)>,
     beyond: usize,
+    /// Nodes with a secret in the open: no excerpt shows what stands behind their names.
+    hidden: Vec<Span>,
     /// What is no part of a plan: the nodes that start runs.
     apart: Vec<Span>,
     /// Takes what is said about a mistake that is not reported.
@@ -62,6 +64,7 @@ impl Report {
             found: Vec::new(),
             seen: BTreeSet::new(),
             beyond: 0,
+            hidden: Vec::new(),
             apart: Vec::new(),
             scratch: None,
         }
@@ -106,6 +109,38 @@ impl Report {
             kept.push_str(text.get(at..).unwrap_or_default());
             kept
         })
+    }
+
+    /// Keeps what a node says out of every excerpt of the text; its name stays.
+    pub(crate) fn hide(&mut self, node: Span) {
+        self.hidden.push(node);
+    }
+
+    /// The texts with a star for each byte that is hidden: places stay where they are.
+    fn cover(&mut self) {
+        for span in std::mem::take(&mut self.hidden) {
+            let Some(text) = self.slice(span) else { continue };
+            let name = text.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(text.len());
+            let stars: String = text
+                .char_indices()
+                .map(|(at, c)| match c {
+                    _ if at < name || c.is_whitespace() => c.to_string(),
+                    _ => "*".repeat(c.len_utf8()),
+                })
+                .collect();
+            let number = self.file_number(span.offset);
+            let file = match number.checked_sub(1) {
+                None => &mut self.first,
+                Some(at) => match self.others.get_mut(at) {
+                    Some(file) => file,
+                    None => continue,
+                },
+            };
+            let mut covered = file.source.inner().clone();
+            let start = span.offset - file.base;
+            covered.replace_range(start..start + span.len, &stars);
+            file.source = Arc::new(NamedSource::new(&file.name, covered));
+        }
     }
 
     /// The text at a place, where it is within one file.
@@ -223,7 +258,12 @@ impl Report {
             self.found.push(more);
         }
         self.found.sort_by_key(|diagnostic| (diagnostic.span.offset, diagnostic.severity, diagnostic.code));
+        let covered = !self.hidden.is_empty();
+        self.cover();
         let mut found = std::mem::take(&mut self.found);
+        if covered {
+            found.iter_mut().for_each(|one| one.source = self.file(one.span.offset).source.clone());
+        }
         found.iter_mut().for_each(|diagnostic| self.localise(diagnostic));
         found
     }

@@ -104,7 +104,8 @@ impl<'a> Resolver<'a> {
             let plugin = target.plugin.text.as_str();
             let (value, places, head) = (&target.settings, &target.places, target.head);
             self.lock_references(target.lock.as_ref(), report);
-            schemas.check(&Subject { plugin, part: "settings", schema, value, places, head }, report);
+            let secrets = Some(&known.description.secrets);
+            schemas.check(&Subject { plugin, part: "settings", schema, value, places, secrets, head }, report);
             self.setting_references(target.references.as_deref(), value, places, head, report);
         }
         for change in &self.runbook.overrides {
@@ -130,7 +131,8 @@ impl<'a> Resolver<'a> {
             let value = &merged(&target.settings, &change.settings);
             let schema = &known.description.settings;
             let (places, head) = (&change.places, change.head);
-            schemas.check(&Subject { plugin, part: "settings", schema, value, places, head }, report);
+            let secrets = Some(&known.description.secrets);
+            schemas.check(&Subject { plugin, part: "settings", schema, value, places, secrets, head }, report);
         }
     }
 
@@ -158,7 +160,7 @@ impl<'a> Resolver<'a> {
             wrap_lists(&mut value, &kind.args);
             let (plugin, part) = (plugin.as_str(), step.kind.as_str());
             let (schema, places, head) = (&kind.args, &step.places, step.head);
-            schemas.check(&Subject { plugin, part, schema, value: &value, places, head }, report);
+            schemas.check(&Subject { plugin, part, schema, value: &value, places, secrets: None, head }, report);
             self.kind_rules(step, kind, &mut resolved, report);
         }
         let conditions = step.when.iter().flat_map(|when| &when.references);

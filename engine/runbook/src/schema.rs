@@ -27,6 +27,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) schema: &'a Value,
     pub(crate) value: &'a Value,
     pub(crate) places: &'a Places,
+    /// Settings that hold a secret, each with what it is; nothing for arguments.
+    pub(crate) secrets: Option<&'a BTreeMap<String, String>>,
     /// Where a mistake is that has no place of its own.
     pub(crate) head: Span,
 }
@@ -39,6 +41,18 @@ impl Subject<'_> {
     /// What a member of the value is called.
     fn noun(&self) -> &'static str {
         if self.part == "settings" { "setting" } else { "argument" }
+    }
+
+    /// The secret that is meant by this name, where it is one, or much like one and like no setting.
+    fn secret_like<'b>(&'b self, name: &'b str) -> Option<&'b str> {
+        let declared = self.secrets?;
+        if declared.contains_key(name) || SECRETS.contains(&name) {
+            return Some(name);
+        }
+        let known = property_names(self.schema);
+        let all = known.iter().chain(declared.keys()).map(String::as_str);
+        let best = crate::diagnostic::closest(name, all)?;
+        declared.keys().map(String::as_str).find(|secret| *secret == best)
     }
 
     fn owner(&self) -> String {
@@ -89,10 +103,15 @@ fn one(error: &jsonschema::ValidationError<'_>, subject: &Subject<'_>, report: &
             for name in unexpected {
                 let place = place_of(subject.places, &format!("{at}/{}", escape(name))).unwrap_or(span);
                 let message = format!("'{name}' is not {} {} of {}", article(subject), subject.noun(), subject.owner());
+                let meant = at.is_empty().then(|| subject.secret_like(name)).flatten();
+                if meant.is_some() {
+                    report.hide(place);
+                }
                 let diagnostic = report.error(subject.code(), place, message);
-                diagnostic.did_you_mean(name, known.iter().map(String::as_str));
-                if subject.part == "settings" && SECRETS.contains(&name.as_str()) {
-                    diagnostic.help(format!("a secret is named and never written: {name} secret=\"NAME\""));
+                let secrets = subject.secrets.iter().flat_map(|secrets| secrets.keys()).filter(|_| at.is_empty());
+                diagnostic.did_you_mean(name, known.iter().chain(secrets).map(String::as_str));
+                if let Some(meant) = meant {
+                    diagnostic.help(format!("a secret is named and never written: {meant} secret=\"NAME\""));
                 }
             }
         }

@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use lifeboat_core::service::{Service, ServiceTls};
+use lifeboat_core::service::{Collector, Service, ServiceTls};
 
 use crate::fields::{Fields, at_most_args, no_props, string};
 use crate::operator::resolve;
 use crate::report::Report;
 use crate::syntax::Node;
 
-const FIELDS: [&str; 9] =
-    ["listen", "plain", "tls", "runbooks", "rate", "connections", "open-metrics", "sole-approver", "grace"];
+const FIELDS: [&str; 10] =
+    ["listen", "plain", "tls", "runbooks", "rate", "connections", "open-metrics", "sole-approver", "grace", "traces"];
 /// The longest time that a service may take to stop: ten minutes. Whoever stops it waits.
 const GRACE_MAX_MS: u64 = 10 * 60 * 1_000;
 
@@ -49,6 +49,14 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
                 .help("what takes longer is asked about at the next start");
         }
         service.grace_ms = grace;
+    }
+    if let Some(url) = fields.string("traces", report) {
+        match Collector::parse(&url.text) {
+            Ok(collector) => service.traces = Some(collector),
+            Err(error) => {
+                report.error("LB1110", url.span, error.message).help(error.hint.unwrap_or_default());
+            }
+        }
     }
     for field in fields.all("runbooks") {
         if field.args.is_empty() {
@@ -118,7 +126,8 @@ mod tests {
         assert_eq!(parse(""), Ok(None));
         assert_eq!(parse("service"), Ok(Some(Service::default())));
         let text = "service {\n listen \"0.0.0.0:443\"\n runbooks \"books\" \"/srv/more\"\n tls cert=\"c.pem\" key=\"/k.pem\" client-ca=\"ca.pem\"\n\
-                    rate 60\n connections 10\n open-metrics #true\n sole-approver #true\n grace \"1m\"\n}";
+                    rate 60\n connections 10\n open-metrics #true\n sole-approver #true\n grace \"1m\"\n\
+                    traces \"http://127.0.0.1:4318\"\n}";
         let service = parse(text).unwrap().unwrap();
         assert_eq!(service.listen.to_string(), "0.0.0.0:443");
         assert_eq!(service.runbooks, [PathBuf::from("/etc/books"), PathBuf::from("/srv/more")]);
@@ -126,6 +135,7 @@ mod tests {
         assert_eq!((tls.cert, tls.key), (PathBuf::from("/etc/c.pem"), PathBuf::from("/k.pem")));
         assert_eq!(tls.client_ca, Some(PathBuf::from("/etc/ca.pem")));
         assert_eq!((service.rate, service.connections, service.grace_ms), (60, 10, 60_000));
+        assert_eq!(service.traces.unwrap().authority(), "127.0.0.1:4318");
         assert!(service.open_metrics && service.sole_approver && !service.plain);
     }
 
@@ -144,6 +154,8 @@ mod tests {
             ("service { runbooks }", "LB0111"),
             ("service { rates 1 }", "LB0109"),
             ("service { plain \"yes\" }", "LB0113"),
+            ("service { traces \"127.0.0.1:4318\" }", "LB1110"),
+            ("service { traces #true }", "LB0113"),
             ("service\nservice", "LB0405"),
         ] {
             assert_eq!(parse(bad).unwrap_err()[0], code, "{bad}");

@@ -55,6 +55,22 @@ fn there_are_many_mistakes_with_many_codes() {
 }
 
 #[test]
+fn a_secret_in_the_open_is_in_no_excerpt_and_places_stay_where_they_are() {
+    let text = std::fs::read_to_string(folder().join("secret-written.kdl")).unwrap();
+    // A mistake on the line below, whose excerpt has lines above it, too.
+    let text = text.replace("root \"/srv/standby\"", "roof \"/srv/standby\"").replace("hunter2", "hünter2");
+    let (_, found) = check(&source("runbook.kdl", &text), &catalog());
+    assert!(found.len() >= 2, "{found:?}");
+    for one in found {
+        let place = miette::SourceSpan::from((one.span.offset, one.span.len));
+        let excerpt = miette::Diagnostic::source_code(&one).unwrap().read_span(&place, 3, 3).unwrap().data().to_vec();
+        let excerpt = String::from_utf8(excerpt).unwrap();
+        assert!(!excerpt.contains("nter2") && excerpt.contains("password **********"), "{excerpt}");
+        assert!(one.line != 3 || one.column == 53, "{one:?}");
+    }
+}
+
+#[test]
 fn ten_mistakes_are_ten_reports() {
     let text = include_str!("ten-mistakes.kdl");
     let (_, found) = check(&source("ten-mistakes.kdl", text), &catalog());

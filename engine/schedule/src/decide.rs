@@ -83,6 +83,7 @@ pub enum Skip {
     /// One waits already.
     Waiting {
         /// The due time of that one.
+        #[serde(rename = "waiting_ms")]
         due_ms: u64,
     },
 }

@@ -9,12 +9,14 @@ use lifeboat_runtime::Engine;
 use tokio::sync::{Semaphore, watch};
 
 use crate::access::Tokens;
+use crate::alerts::{Desk, Hooks};
 use crate::audit::Audit;
 use crate::library::Library;
 use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::once::Once;
 use crate::runs::Runs;
+use crate::schedules::Schedules;
 use crate::workshop::Workshop;
 
 /// Plans that are made at once.
@@ -32,6 +34,8 @@ pub struct Parts {
     pub workshop: Arc<dyn Workshop>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Who may send alerts.
+    pub hooks: Hooks,
     /// How the operator wants it.
     pub settings: Service,
     /// The folder in which the socket is made: that of the data, which nobody else has.
@@ -52,6 +56,8 @@ pub(crate) struct App {
     pub(crate) tokens: Tokens,
     pub(crate) audit: Audit,
     pub(crate) once: Once,
+    pub(crate) alerts: Desk,
+    pub(crate) schedules: Schedules,
     pub(crate) calls: Limit<String>,
     pub(crate) strangers: Limit<std::net::IpAddr>,
     /// Streams at once. Each has a connection for long, and the others need some, too.
@@ -68,14 +74,16 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { engine, store, clock, workshop, metrics, settings, version, .. } = parts;
+        let Parts { engine, store, clock, workshop, metrics, hooks, settings, version, .. } = parts;
         let (stopping, _) = watch::channel(false);
         let streams = usize::try_from(settings.connections / 2).unwrap_or(1).max(1);
         Arc::new(Self {
-            runs: Runs::new(engine, Arc::clone(&store), Arc::clone(&metrics)),
+            runs: Runs::new(engine, Arc::clone(&store)),
             library: Arc::new(Library::new(settings.runbooks.clone(), Arc::clone(&workshop))),
             tokens: Tokens::new(Arc::clone(&store)),
             audit: Audit::new(Arc::clone(&store)),
+            alerts: Desk::new(Arc::clone(&store), hooks),
+            schedules: Schedules::new(Arc::clone(&store)),
             once: Once::new(store),
             calls: Limit::new(settings.rate),
             strangers: Limit::new(settings.rate),

@@ -1,5 +1,4 @@
-//! The way in for what starts runs without a person: schedules and alerts. They are crates of their own; what they need of the
-//! service is here, and their routes (`/v1/hooks/…`) go beside the others in `http`.
+//! The way in for what starts runs without a person: schedules and alerts, or a program of one's own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +46,26 @@ impl Door {
         }
     }
 
+    /// Whether there is a run of that name; if it has not ended, it is carried on.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn goes_on(&self, run: &RunId) -> Result<bool, Error> {
+        let row = match self.app.runs.row(run).await {
+            Ok(row) => row,
+            Err(error) if error.code.0 == "LB0501" => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        // A store that lost its answer may have made it, and then nobody carries it on.
+        if !row.summary.status.is_final() && self.app.runs.why_stopped(run).is_none() {
+            let taken = self.app.runs.turn(run).await.take_up().await;
+            if let Err(error) = taken {
+                tracing::error!(%run, "the run is there, and cannot go on: {error}");
+            }
+        }
+        Ok(true)
+    }
+
     /// Compiles a runbook of the library, and starts a run of it under that name. `said` is recorded as who started it.
     ///
     /// # Errors
@@ -60,10 +79,40 @@ impl Door {
         inputs: &BTreeMap<String, String>,
         said: Said,
     ) -> Result<RunId, Error> {
+        self.begin(run, runbook, mode, inputs, said, false).await
+    }
+
+    /// As [`Door::start`]; before its first step that cannot be undone, the run waits for a person.
+    ///
+    /// # Errors
+    /// As [`Door::start`].
+    pub async fn start_stopping(
+        &self,
+        run: RunId,
+        runbook: &str,
+        mode: Mode,
+        inputs: &BTreeMap<String, String>,
+        said: Said,
+    ) -> Result<RunId, Error> {
+        self.begin(run, runbook, mode, inputs, said, true).await
+    }
+
+    async fn begin(
+        &self,
+        run: RunId,
+        runbook: &str,
+        mode: Mode,
+        inputs: &BTreeMap<String, String>,
+        said: Said,
+        stops: bool,
+    ) -> Result<RunId, Error> {
         if self.app.is_stopping() {
             return Err(Error::new("LB1065", "the service is being stopped"));
         }
-        let compiled = http::compile(&self.app, runbook, mode, inputs).await.map_err(Problem::error)?;
+        let mut compiled = http::compile(&self.app, runbook, mode, inputs).await.map_err(Problem::error)?;
+        if stops {
+            crate::alerts::ask_before_no_return(&mut compiled.plan, self.app.workshop.people());
+        }
         Ok(http::begin(&self.app, run, compiled, said).await?.run)
     }
 }

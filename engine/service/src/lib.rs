@@ -7,7 +7,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod about;
 pub mod access;
+pub mod alerts;
 mod app;
 mod audit;
 pub mod client;
@@ -22,7 +24,11 @@ mod net;
 mod once;
 mod problem;
 mod runs;
+pub mod schedules;
 mod server;
+mod traces;
+mod watch;
+mod words;
 mod workshop;
 
 pub use crate::app::Parts;
@@ -30,12 +36,12 @@ pub use crate::audit::Entry;
 #[cfg(feature = "openapi")]
 pub use crate::http::openapi;
 pub use crate::http::{
-    ApproveBody, CancelBody, EventView, MadeToken, MarkDoneBody, Me, NewPlan, NewRun, PlanView, RunRow, RunView,
-    RunsPage, SaidBody, StepView, paths,
+    AlertsPage, ApproveBody, CancelBody, DueView, EventView, IncidentList, MadeToken, MarkDoneBody, Me, NewPlan,
+    NewRun, PlanView, RunRow, RunView, RunsPage, SaidBody, ScheduleList, ScheduleView, StepView, paths,
 };
 pub use crate::library::RunbookView;
 pub use crate::measured::Measured;
 pub use crate::metrics::Metrics;
 pub use crate::problem::Problem;
 pub use crate::server::Server;
-pub use crate::workshop::{Compiled, Diagnosis, InputView, Looked, Refused, Workshop};
+pub use crate::workshop::{AlertTrigger, Compiled, Diagnosis, InputView, Looked, Refused, ScheduleRule, Workshop};

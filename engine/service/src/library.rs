@@ -7,10 +7,10 @@ use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 
 use lifeboat_core::Error;
-use lifeboat_core::plan::Mode;
+use lifeboat_core::plan::{Mode, Objectives};
 use serde::{Deserialize, Serialize};
 
-use crate::workshop::{Diagnosis, InputView, Looked, Workshop};
+use crate::workshop::{AlertTrigger, Diagnosis, InputView, Looked, ScheduleRule, Workshop};
 
 /// Files in all folders that are looked at. More is no library of runbooks, but a wrong folder.
 const FILES_MAX: usize = 10_000;
@@ -35,6 +35,10 @@ pub struct RunbookView {
     pub modes: Vec<Mode>,
     /// Its inputs.
     pub inputs: Vec<InputView>,
+    /// What the business asked for, in milliseconds: `rto_ms`, `rpo_ms`, `mtpd_ms`.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub objectives: Objectives,
     /// Mistakes and warnings.
     pub diagnostics: Vec<Diagnosis>,
 }
@@ -53,6 +57,14 @@ pub(crate) struct Library {
     workshop: Arc<dyn Workshop>,
     seen: std::sync::Mutex<BTreeMap<PathBuf, Seen>>,
     shown: RwLock<Arc<Vec<RunbookView>>>,
+    starts: RwLock<Starts>,
+}
+
+/// What starts runs by itself, of all good runbooks.
+#[derive(Clone, Default)]
+struct Starts {
+    schedules: Arc<Vec<ScheduleRule>>,
+    alerts: Arc<Vec<AlertTrigger>>,
 }
 
 fn mark(path: &Path) -> Mark {
@@ -62,12 +74,28 @@ fn mark(path: &Path) -> Mark {
 
 impl Library {
     pub(crate) fn new(folders: Vec<PathBuf>, workshop: Arc<dyn Workshop>) -> Self {
-        Self { folders, workshop, seen: std::sync::Mutex::default(), shown: RwLock::default() }
+        Self {
+            folders,
+            workshop,
+            seen: std::sync::Mutex::default(),
+            shown: RwLock::default(),
+            starts: RwLock::default(),
+        }
     }
 
     /// All runbooks, by name.
     pub(crate) fn all(&self) -> Arc<Vec<RunbookView>> {
         Arc::clone(&self.shown.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// When runbooks run by themselves.
+    pub(crate) fn schedules(&self) -> Arc<Vec<ScheduleRule>> {
+        Arc::clone(&self.starts.read().unwrap_or_else(std::sync::PoisonError::into_inner).schedules)
+    }
+
+    /// Which alerts start runbooks.
+    pub(crate) fn triggers(&self) -> Arc<Vec<AlertTrigger>> {
+        Arc::clone(&self.starts.read().unwrap_or_else(std::sync::PoisonError::into_inner).alerts)
     }
 
     /// The good runbook of that name.
@@ -117,6 +145,8 @@ impl Library {
             seen.insert(file, Seen { marks, looked });
         }
         let shown = show(&seen, trouble);
+        let starts = starts(&seen, &shown);
+        *self.starts.write().unwrap_or_else(std::sync::PoisonError::into_inner) = starts;
         *self.shown.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(shown);
     }
 }
@@ -151,6 +181,18 @@ fn show(seen: &BTreeMap<PathBuf, Seen>, trouble: Vec<RunbookView>) -> Vec<Runboo
     shown
 }
 
+/// What starts the good runbooks among these by itself.
+fn starts(seen: &BTreeMap<PathBuf, Seen>, shown: &[RunbookView]) -> Starts {
+    let good: BTreeSet<&str> = shown.iter().filter(|view| view.good).map(|view| view.file.as_str()).collect();
+    let all = seen.iter().filter(|(file, _)| good.contains(file.display().to_string().as_str()));
+    let (mut schedules, mut alerts) = (Vec::new(), Vec::new());
+    for (_, Seen { looked, .. }) in all {
+        schedules.extend(looked.schedules.iter().cloned());
+        alerts.extend(looked.alerts.iter().cloned());
+    }
+    Starts { schedules: Arc::new(schedules), alerts: Arc::new(alerts) }
+}
+
 fn view(file: &Path, name: String, looked: &Looked) -> RunbookView {
     let good = looked.name.is_some() && !looked.diagnostics.iter().any(Diagnosis::is_error);
     RunbookView {
@@ -160,6 +202,7 @@ fn view(file: &Path, name: String, looked: &Looked) -> RunbookView {
         description: looked.description.clone(),
         modes: looked.modes.clone(),
         inputs: looked.inputs.clone(),
+        objectives: looked.objectives,
         diagnostics: looked.diagnostics.clone(),
     }
 }

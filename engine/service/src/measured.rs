@@ -8,6 +8,11 @@ use lifeboat_core::ports::{Append, BoxFuture, Document, Lease, RunHead, Store, S
 
 use crate::metrics::Metrics;
 
+/// Whether the store took it. That somebody else was first is no fault of the store.
+fn taken<T>(result: &Result<T, StoreError>) -> bool {
+    !matches!(result, Err(StoreError::Failed(_) | StoreError::Indeterminate(_)))
+}
+
 /// The store below, with its writes timed. The engine of a service has to write through it.
 pub struct Measured {
     store: Arc<dyn Store>,
@@ -26,7 +31,7 @@ impl Store for Measured {
         Box::pin(async move {
             let start = Instant::now();
             let result = self.store.append(append).await;
-            self.metrics.wrote(start.elapsed(), result.is_ok());
+            self.metrics.wrote(start.elapsed(), taken(&result));
             result
         })
     }
@@ -56,7 +61,7 @@ impl Store for Measured {
         Box::pin(async move {
             let start = Instant::now();
             let result = self.store.put_document(key, expected, value).await;
-            self.metrics.wrote(start.elapsed(), result.is_ok());
+            self.metrics.wrote(start.elapsed(), taken(&result));
             result
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +49,11 @@ impl Histogram {
 struct Inner {
     steps: BTreeMap<String, Histogram>,
     calls: BTreeMap<String, u64>,
+    ended: BTreeMap<String, u64>,
+    traced: BTreeMap<&'static str, u64>,
+    alerts: BTreeMap<String, u64>,
+    schedules: BTreeMap<String, u64>,
+    paged: BTreeMap<String, u64>,
     writes: Option<Histogram>,
 }
 
@@ -60,13 +65,16 @@ pub struct Metrics {
     refused: AtomicU64,
     limited: AtomicU64,
     connections: AtomicU64,
+    missed: AtomicU64,
+    /// Whether the store refused the last write.
+    refusing: AtomicBool,
 }
 
 /// A number that is looked up when it is asked for.
 pub(crate) struct Gauge<'a> {
     pub(crate) name: &'a str,
     pub(crate) help: &'a str,
-    pub(crate) values: Vec<(String, u64)>,
+    pub(crate) values: Vec<(String, f64)>,
 }
 
 /// A label's value, as the text format writes it.
@@ -88,17 +96,44 @@ impl Metrics {
     pub(crate) fn wrote(&self, took: Duration, good: bool) {
         self.inner().writes.get_or_insert_with(|| Histogram::new(&QUICK)).add(took.as_secs_f64());
         self.failed_writes.fetch_add(u64::from(!good), Ordering::Relaxed);
+        self.refusing.store(!good, Ordering::Release);
+    }
+
+    /// Whether the store took the last write.
+    pub(crate) fn writes(&self) -> bool {
+        !self.refusing.load(Ordering::Acquire)
     }
 
     /// An attempt of a step of a runbook ended.
-    pub(crate) fn stepped(&self, runbook: &str, outcome: &str, took_ms: u64) {
+    pub(crate) fn stepped(&self, runbook: &str, kind: &str, plugin: &str, outcome: &str, took_ms: u64) {
         let mut inner = self.inner();
-        let mut labels = format!("runbook=\"{}\",outcome=\"{outcome}\"", quoted(runbook));
+        let rest = format!("kind=\"{kind}\",plugin=\"{}\",outcome=\"{outcome}\"", quoted(plugin));
+        let mut labels = format!("runbook=\"{}\",{rest}", quoted(runbook));
         if inner.steps.len() >= SERIES_MAX && !inner.steps.contains_key(&labels) {
-            labels = format!("runbook=\"other\",outcome=\"{outcome}\"");
+            labels = format!("runbook=\"other\",kind=\"{kind}\",plugin=\"other\",outcome=\"{outcome}\"");
         }
         let seconds = Duration::from_millis(took_ms).as_secs_f64();
         inner.steps.entry(labels).or_insert_with(|| Histogram::new(&SLOW)).add(seconds);
+    }
+
+    /// A run ended.
+    pub(crate) fn ended(&self, runbook: &str, mode: &str, result: &str) {
+        let mut inner = self.inner();
+        let mut labels = format!("runbook=\"{}\",mode=\"{mode}\",result=\"{result}\"", quoted(runbook));
+        if inner.ended.len() >= SERIES_MAX && !inner.ended.contains_key(&labels) {
+            labels = format!("runbook=\"other\",mode=\"{mode}\",result=\"{result}\"");
+        }
+        *inner.ended.entry(labels).or_default() += 1;
+    }
+
+    /// What became of spans: `sent`, `failed` or `dropped`.
+    pub(crate) fn traced(&self, result: &'static str, spans: u64) {
+        *self.inner().traced.entry(result).or_default() += spans;
+    }
+
+    /// The listener fell behind, and did not count so many things.
+    pub(crate) fn missed(&self, count: u64) {
+        self.missed.fetch_add(count, Ordering::Relaxed);
     }
 
     /// A call was answered. The route is one of ours, and not what the caller wrote.
@@ -110,6 +145,21 @@ impl Metrics {
     /// Somebody came without a good token.
     pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A message of a hook was judged. The words and codes are ours.
+    pub(crate) fn alert(&self, word: &str, code: &str) {
+        *self.inner().alerts.entry(format!("word=\"{word}\",code=\"{code}\"")).or_default() += 1;
+    }
+
+    /// A schedule was due, and so many times this was decided.
+    pub(crate) fn scheduled(&self, decision: &str, count: u64) {
+        *self.inner().schedules.entry(format!("decision=\"{decision}\"")).or_default() += count;
+    }
+
+    /// A person has to look.
+    pub(crate) fn paged(&self, code: &str) {
+        *self.inner().paged.entry(format!("code=\"{}\"", quoted(code))).or_default() += 1;
     }
 
     /// Somebody called too often.
@@ -131,6 +181,8 @@ impl Metrics {
         for gauge in gauges {
             head(&mut out, gauge.name, "gauge", gauge.help);
             for (labels, value) in &gauge.values {
+                // Rust writes `inf`, the format of Prometheus `+Inf`.
+                let value = if value.is_finite() { value.to_string() } else { "+Inf".to_owned() };
                 let _ = writeln!(out, "{}{labels} {value}", gauge.name);
             }
         }
@@ -138,6 +190,7 @@ impl Metrics {
             ("lifeboat_refused_total", "Calls without a good token.", &self.refused),
             ("lifeboat_limited_total", "Calls that came too often.", &self.limited),
             ("lifeboat_store_failed_writes_total", "Writes that the store refused.", &self.failed_writes),
+            ("lifeboat_uncounted_total", "Happenings of runs that came too fast to be counted.", &self.missed),
         ];
         for (name, help, value) in counted {
             head(&mut out, name, "counter", help);
@@ -149,6 +202,31 @@ impl Metrics {
         head(&mut out, "lifeboat_calls_total", "counter", "Calls by route and status.");
         for (labels, count) in &inner.calls {
             let _ = writeln!(out, "lifeboat_calls_total{{{labels}}} {count}");
+        }
+        let more = [
+            ("lifeboat_runs_ended_total", "Runs that ended since the start of the service.", &inner.ended),
+            (
+                "lifeboat_alerts_total",
+                "Messages of hooks by what became of them; with a code, they were refused.",
+                &inner.alerts,
+            ),
+            ("lifeboat_schedules_total", "Due times of schedules by what was decided.", &inner.schedules),
+            (
+                "lifeboat_pages_total",
+                "Incidents that a person has to look at, by the code of the reason.",
+                &inner.paged,
+            ),
+        ];
+        for (name, help, counts) in more {
+            head(&mut out, name, "counter", help);
+            for (labels, count) in counts {
+                let _ = writeln!(out, "{name}{{{labels}}} {count}");
+            }
+        }
+        head(&mut out, "lifeboat_trace_spans_total", "counter", "Spans of traces by what became of them.");
+        for result in ["sent", "failed", "dropped"] {
+            let count = inner.traced.get(result).copied().unwrap_or(0);
+            let _ = writeln!(out, "lifeboat_trace_spans_total{{result=\"{result}\"}} {count}");
         }
         head(&mut out, "lifeboat_step_seconds", "histogram", "How long attempts of steps took.");
         for (labels, histogram) in &inner.steps {
@@ -173,18 +251,28 @@ mod tests {
     #[test]
     fn buckets_add_up_and_labels_are_quoted() {
         let metrics = Metrics::new();
-        metrics.stepped("a\"b", "done", 200);
-        metrics.stepped("a\"b", "done", 2_000);
+        metrics.stepped("a\"b", "verify", "s3", "done", 200);
+        metrics.stepped("a\"b", "verify", "s3", "done", 2_000);
+        metrics.ended("a\"b", "drill", "succeeded");
+        metrics.traced("sent", 3);
         metrics.wrote(Duration::from_micros(300), true);
         metrics.wrote(Duration::from_secs(9), false);
         metrics.called("GET", "/v1/runs", 200);
-        let gauge = Gauge { name: "g", help: "h.", values: vec![("{x=\"1\"}".to_owned(), 7)] };
+        let gauge = Gauge {
+            name: "g",
+            help: "h.",
+            values: vec![("{x=\"1\"}".to_owned(), 7.0), (String::new(), f64::INFINITY)],
+        };
         let text = metrics.print(&[gauge]);
         for line in [
             "g{x=\"1\"} 7",
-            "lifeboat_step_seconds_bucket{runbook=\"a\\\"b\",outcome=\"done\",le=\"0.5\"} 1",
-            "lifeboat_step_seconds_bucket{runbook=\"a\\\"b\",outcome=\"done\",le=\"+Inf\"} 2",
-            "lifeboat_step_seconds_sum{runbook=\"a\\\"b\",outcome=\"done\"} 2.2",
+            "g +Inf",
+            "lifeboat_runs_ended_total{runbook=\"a\\\"b\",mode=\"drill\",result=\"succeeded\"} 1",
+            "lifeboat_trace_spans_total{result=\"sent\"} 3",
+            "lifeboat_trace_spans_total{result=\"dropped\"} 0",
+            "lifeboat_step_seconds_bucket{runbook=\"a\\\"b\",kind=\"verify\",plugin=\"s3\",outcome=\"done\",le=\"0.5\"} 1",
+            "lifeboat_step_seconds_bucket{runbook=\"a\\\"b\",kind=\"verify\",plugin=\"s3\",outcome=\"done\",le=\"+Inf\"} 2",
+            "lifeboat_step_seconds_sum{runbook=\"a\\\"b\",kind=\"verify\",plugin=\"s3\",outcome=\"done\"} 2.2",
             "lifeboat_store_write_seconds_bucket{le=\"0.0005\"} 1",
             "lifeboat_store_write_seconds_count 2",
             "lifeboat_store_failed_writes_total 1",
@@ -198,8 +286,10 @@ mod tests {
     fn names_without_end_make_no_series_without_end() {
         let metrics = Metrics::new();
         for name in 0..1_000 {
-            metrics.stepped(&name.to_string(), "done", 1);
+            metrics.stepped(&name.to_string(), "wait", "", "done", 1);
+            metrics.ended(&name.to_string(), "drill", "failed");
         }
         assert!(metrics.inner().steps.len() <= SERIES_MAX + 1);
+        assert!(metrics.inner().ended.len() <= SERIES_MAX + 1);
     }
 }

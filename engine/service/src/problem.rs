@@ -78,19 +78,25 @@ impl From<Error> for Problem {
 /// The status of a code. What is not listed is a fault of the service, or of what is below it.
 fn status_of(code: &str) -> StatusCode {
     match code {
-        "LB1055" | "LB0902" => StatusCode::BAD_REQUEST,
-        "LB1052" => StatusCode::UNAUTHORIZED,
+        "LB0902" | "LB1010" | "LB1055" => StatusCode::BAD_REQUEST,
+        "LB1013" | "LB1014" | "LB1052" => StatusCode::UNAUTHORIZED,
         "LB0509" | "LB1053" | "LB1054" => StatusCode::FORBIDDEN,
-        "LB0501" | "LB0504" | "LB1056" => StatusCode::NOT_FOUND,
+        "LB0501" | "LB0504" | "LB1030" | "LB1056" => StatusCode::NOT_FOUND,
         "LB1072" => StatusCode::METHOD_NOT_ALLOWED,
         "LB1059" => StatusCode::REQUEST_TIMEOUT,
-        "LB0502" | "LB0505" | "LB0506" | "LB0511" | "LB0701" | "LB0702" | "LB1057" | "LB1062" => StatusCode::CONFLICT,
+        "LB0502" | "LB0505" | "LB0506" | "LB0511" | "LB0701" | "LB0702" | "LB1015" | "LB1035" | "LB1057" | "LB1062" => {
+            StatusCode::CONFLICT
+        }
         "LB1063" => StatusCode::PRECONDITION_FAILED,
         "LB1058" => StatusCode::PAYLOAD_TOO_LARGE,
         "LB1073" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "LB0507" | "LB0508" | "LB0901" | "LB1061" | "LB1064" => StatusCode::UNPROCESSABLE_ENTITY,
+        "LB0507" | "LB0508" | "LB0901" | "LB1011" | "LB1012" | "LB1018" | "LB1061" | "LB1064" => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         "LB1060" => StatusCode::TOO_MANY_REQUESTS,
-        "LB0510" | "LB0601" | "LB0603" | "LB0606" | "LB1065" | "LB1068" => StatusCode::SERVICE_UNAVAILABLE,
+        "LB0510" | "LB0601" | "LB0603" | "LB0606" | "LB1031" | "LB1034" | "LB1065" | "LB1068" => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lifeboat_core::Error;
 use lifeboat_core::event::{EventKind, Said};
-use lifeboat_core::ids::{RunId, StepId};
-use lifeboat_core::outcome::Outcome;
+use lifeboat_core::ids::RunId;
 use lifeboat_core::plan::Plan;
 use lifeboat_core::ports::{RunHead, Store, StoredEvent};
 use lifeboat_core::state::{RunStatus, Summary};
@@ -15,7 +14,6 @@ use lifeboat_runtime::{Engine, Loaded, Notice, Rest, RunHandle, Verb, resume_all
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::documents::told;
-use crate::metrics::Metrics;
 
 /// Verbs that may be spoken at once, to different runs: two runs that share one of these wait for each other.
 const TURNS: usize = 256;
@@ -40,7 +38,6 @@ struct Index {
 pub(crate) struct Runs {
     pub(crate) engine: Engine,
     store: Arc<dyn Store>,
-    metrics: Arc<Metrics>,
     /// The handles, each with a number of its own: a run that was taken up anew has another one.
     live: Mutex<HashMap<RunId, (u64, RunHandle)>>,
     taken: AtomicU64,
@@ -81,12 +78,11 @@ fn first_row(plan: &Plan, at: u64) -> Row {
 }
 
 impl Runs {
-    pub(crate) fn new(engine: Engine, store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub(crate) fn new(engine: Engine, store: Arc<dyn Store>) -> Arc<Self> {
         let index = Index { all_stale: true, ..Index::default() };
         Arc::new(Self {
             engine,
             store,
-            metrics,
             live: Mutex::default(),
             taken: AtomicU64::new(0),
             stopped: Mutex::default(),
@@ -100,45 +96,21 @@ impl Runs {
         let mut notices = self.engine.watch();
         let runs = Arc::clone(self);
         tokio::spawn(async move {
-            let mut begun: HashMap<(RunId, StepId), u64> = HashMap::new();
             loop {
                 match notices.recv().await {
                     Ok(Notice::Event { run, event, .. }) => {
-                        lock(&runs.index).stale.insert(run.clone());
-                        runs.count(&mut begun, &run, event.at, &event.kind);
+                        let mut index = lock(&runs.index);
+                        if let EventKind::RunCreated { plan, .. } = &event.kind {
+                            index.rows.entry(run.clone()).or_insert_with(|| first_row(plan, event.at));
+                        }
+                        index.stale.insert(run);
                     }
                     Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => {
-                        lock(&runs.index).all_stale = true;
-                        begun.clear();
-                    }
+                    Err(RecvError::Lagged(_)) => lock(&runs.index).all_stale = true,
                     Err(RecvError::Closed) => return,
                 }
             }
         })
-    }
-
-    fn count(&self, begun: &mut HashMap<(RunId, StepId), u64>, run: &RunId, at: u64, kind: &EventKind) {
-        match kind {
-            EventKind::AttemptStarted { step, .. } => {
-                begun.insert((run.clone(), step.clone()), at);
-            }
-            EventKind::AttemptFinished { step, outcome, .. } => {
-                let Some(since) = begun.remove(&(run.clone(), step.clone())) else { return };
-                let outcome = match outcome {
-                    Outcome::Done { .. } => "done",
-                    Outcome::Failed { .. } => "failed",
-                    Outcome::Unknown { .. } => "unknown",
-                };
-                let runbook = lock(&self.index).rows.get(run).map(|row| row.summary.runbook.clone());
-                self.metrics.stepped(&runbook.unwrap_or_default(), outcome, at.saturating_sub(since));
-            }
-            EventKind::RunFinished { .. } | EventKind::RunAbandoned { .. } => begun.retain(|(of, _), _| of != run),
-            EventKind::RunCreated { plan, .. } => {
-                lock(&self.index).rows.entry(run.clone()).or_insert_with(|| first_row(plan, at));
-            }
-            _ => {}
-        }
     }
 
     /// Takes up all runs that have not ended. How many there are, and how many could not be taken up.

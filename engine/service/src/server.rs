@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 use crate::app::{App, Parts};
 use crate::intake::Door;
 use crate::net::{Doors, Socket, Tls, bind, local, network};
+use crate::traces::Traces;
+use crate::watch::{Watch, Watching};
 
 /// How often folders of runbooks and the files of TLS are looked at. By time of change and not by the system's notices: those
 /// do not come from all kinds of file system.
@@ -22,6 +24,7 @@ pub struct Server {
     address: SocketAddr,
     doors: Vec<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
+    watching: Watching,
     taken_up: (usize, usize),
 }
 
@@ -37,11 +40,17 @@ impl Server {
         let listener = bind(parts.settings.listen).await?;
         let address = listener.local_addr().unwrap_or(parts.settings.listen);
         let socket = Socket::bind(&folder)?;
+        let store = Arc::clone(&parts.store);
         let app = App::new(parts);
         let mut others = vec![app.runs.listen()];
+        let traces = app.settings.traces.clone();
+        let traces = traces.map(|to| Traces::start(to, app.version.clone(), Arc::clone(&app.metrics))).transpose()?;
+        let watching = Watch::new(store, Arc::clone(&app.metrics), traces).listen(&app.runs.engine);
         look(&app, tls.as_ref()).await;
         // Before anybody can speak to a run: a run has one actor.
         let taken_up = app.runs.take_up().await?;
+        others.extend(crate::alerts::begin(&app).await);
+        others.push(crate::schedules::begin(&app));
         app.ready.store(true, Ordering::Release);
         let doors = Doors::new(&app, crate::http::router(&app));
         let (watched, files) = (Arc::clone(&app), tls.clone());
@@ -52,7 +61,7 @@ impl Server {
             }
         }));
         let doors = vec![tokio::spawn(network(doors.clone(), listener, tls)), tokio::spawn(local(doors, socket))];
-        Ok(Self { app, address, doors, others, taken_up })
+        Ok(Self { app, address, doors, others, watching, taken_up })
     }
 
     /// Where it listens.
@@ -73,6 +82,11 @@ impl Server {
         (good, all.len() - good)
     }
 
+    /// Whether the store answers: what a watchdog wants to know.
+    pub async fn is_well(&self) -> bool {
+        self.app.runs.look(|_| ()).await.is_ok()
+    }
+
     /// The way in for what starts runs without a person.
     pub fn door(&self) -> Door {
         Door::new(Arc::clone(&self.app))
@@ -87,6 +101,8 @@ impl Server {
                 // A door that fell is closed.
                 let _ = door.await;
             }
+            // Nobody comes in any more.
+            self.app.alerts.stop().await;
         };
         let ((), left) = tokio::join!(doors, self.app.runs.engine.close(self.app.settings.grace_ms));
         for other in self.others {
@@ -94,6 +110,7 @@ impl Server {
             // It was cut off, as it was meant to be.
             let _ = other.await;
         }
+        self.watching.finish().await;
         left
     }
 }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lifeboat_core::Error;
-use lifeboat_core::plan::{Mode, Plan};
+use lifeboat_core::plan::{Mode, Objectives, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use lifeboat_alerts::kernel::Trigger;
+use lifeboat_schedule::{Rule, Spec};
 
 /// A mistake or a warning about a runbook, as `lifeboat check --format json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,28 @@ pub struct InputView {
     pub required: bool,
 }
 
+/// A schedule of a runbook.
+#[derive(Clone, Debug)]
+pub struct ScheduleRule {
+    /// The runbook.
+    pub runbook: String,
+    /// The mode of its runs.
+    pub mode: Mode,
+    /// As it is written.
+    pub spec: Spec,
+    /// When it is due. Its name is unique among all schedules.
+    pub rule: Rule,
+}
+
+/// What alerts start of a runbook.
+#[derive(Clone, Debug)]
+pub struct AlertTrigger {
+    /// Which alerts, and what.
+    pub trigger: Trigger,
+    /// Whether the operator lets them.
+    pub allowed: bool,
+}
+
 /// A file that was looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Looked {
@@ -60,10 +85,16 @@ pub struct Looked {
     pub modes: Vec<Mode>,
     /// Its inputs.
     pub inputs: Vec<InputView>,
+    /// What the business asked for.
+    pub objectives: Objectives,
     /// What is wrong with it.
     pub diagnostics: Vec<Diagnosis>,
     /// The further files that were read for it.
     pub files: Vec<PathBuf>,
+    /// When it runs by itself.
+    pub schedules: Vec<ScheduleRule>,
+    /// Which alerts start it.
+    pub alerts: Vec<AlertTrigger>,
 }
 
 /// A compiled runbook.
@@ -99,4 +130,6 @@ pub trait Workshop: Send + Sync + 'static {
     fn plugins(&self) -> Vec<Value>;
     /// The roles of a person, for approvals; `None` where the operator keeps no list.
     fn roles_of(&self, person: &str) -> Option<Vec<String>>;
+    /// All people that have a role; empty where the operator keeps no list.
+    fn people(&self) -> Vec<String>;
 }

@@ -99,6 +99,11 @@ impl Place {
         self.handle.block_on(self.store.put(key, data))
     }
 
+    /// Writes a small object where there is nothing of that key; `false`: there is something, and it stays.
+    pub(crate) fn put_new(&self, key: &str, data: Bytes) -> Result<bool, Failure> {
+        self.handle.block_on(self.store.put_new(key, data))
+    }
+
     /// The objects below a prefix: key and size.
     pub(crate) fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, Failure> {
         let objects = self.handle.block_on(self.store.list(prefix))?;

@@ -1,12 +1,16 @@
 //! Making a vault, while others may make the same one.
 //!
 //! Two engines may be the first of a vault at once. Were each to write a key of its own and then the one `config`, which
-//! only one of the keys opens, the vault of the other, with all that it sent there, would be lost. Stores can't be asked to
-//! write only what is not there yet. So the keys decide: who finds a key that the password opens uses that and makes none,
-//! and where two were written at one moment, the least name wins, and the others take theirs away. Then it does no harm
-//! when `config` is written twice: either is opened by the one key that stays.
+//! only one of the keys opens, the vault of the other, with all that it sent there, would be lost.
 //!
-//! A process that died while it made a vault leaves a key and no `config`: it is used, too.
+//! So one object decides, `making`: the file of the first key, written only where there is none yet. Whose it is has won, and
+//! everybody else who comes uses that key and no other, however slow anybody is. The key goes to its place before `config`, `config` is
+//! written only where there is none, and then `making` goes: whoever makes one later finds `config`. A process that died at
+//! any moment leaves what the next one goes on with.
+//!
+//! Some stores overwrite although they were asked not to. They are found out by writing `making` twice. There the keys
+//! decide: who finds a key that the password opens uses that and makes none, and where two were written at one moment, the
+//! least name wins, and the others take theirs away, after a while in which the slow may come.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,14 +22,15 @@ use rustic_core::repofile::MasterKey;
 use rustic_core::{ConfigOptions, Credentials, KeyOptions};
 
 use crate::backend::Place;
-use crate::cipher::Cipher;
+use crate::cipher::{Cipher, hex, sha256};
 use crate::error::{DAMAGED, LOCKED, fail_hint};
 use crate::session::{explain, repository};
 use crate::watch::Watch;
 
-/// How long is waited for a key that another one writes at this moment: some times as long as it took to write one, in
-/// these bounds. It is waited twice, once in the life of a vault. With 30 ms a busy server was slower with the other's key, and
-/// the vault of one engine was lost.
+/// The object that decides who makes the vault. It stands beside restic's own, which take no notice of it.
+const FIRST: &str = "making";
+/// How long is waited for a key that another one writes at this moment, where the store cannot decide: some times as long as
+/// it took to write one, in these bounds. It is waited twice, once in the life of a vault.
 const SETTLE: (Duration, Duration) = (Duration::from_millis(400), Duration::from_secs(3));
 /// How often it is begun anew because others were there.
 const ROUNDS: u32 = 5;
@@ -33,7 +38,7 @@ const ROUNDS: u32 = 5;
 const PACK: ByteSize = ByteSize::mib(16);
 const LATE: &str = "another engine makes this vault at the same moment";
 
-/// The key that this process wrote, and how long is waited for others.
+/// The key that this process wrote, and how long is waited for others, where the store did not decide.
 #[derive(Debug, Default)]
 pub(crate) struct Making(Mutex<Option<(String, Duration)>>);
 
@@ -100,7 +105,32 @@ fn adopted(place: &Place, credentials: &Credentials) -> Result<Option<MasterKey>
             Err(failure) => return Err(failure),
         }
     }
-    Ok(None)
+    begun(place, password)
+}
+
+/// The key of the one who has won and is not done yet, after it was brought to its place: it may be dead.
+fn begun(place: &Place, password: &str) -> Result<Option<MasterKey>, Failure> {
+    if place.head(FIRST)?.is_none() {
+        return Ok(None);
+    }
+    let Some(file) = there(place, FIRST)? else { return Ok(None) };
+    let Some(master) = Cipher::master(&file, password) else { return Ok(None) };
+    if place.put_new(FIRST, file.clone())? {
+        // It is gone by now, or this store lets the last one win.
+        place.delete(FIRST)?;
+        return Ok(None);
+    }
+    place.put(&format!("keys/{}", hex(&sha256(&file))), file)?;
+    Ok(Some(master))
+}
+
+/// The bytes of an object, or nothing where there is none.
+fn there(place: &Place, key: &str) -> Result<Option<Bytes>, Failure> {
+    match place.get(key, 0, None) {
+        Ok(data) => Ok(Some(data)),
+        Err(failure) if failure.kind == FailureKind::Permanent => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Whether there is a `config` that this key opens.
@@ -127,34 +157,59 @@ fn refuse_over_data(place: &Place) -> Result<bool, Failure> {
 }
 
 impl Making {
-    /// Writes the key, where there is still none.
+    /// Writes the key, where this process is the first.
     pub(crate) fn key(&self, place: &Place, key: &str, data: &Bytes) -> Result<(), Failure> {
-        let begun = Instant::now();
+        let started = Instant::now();
         if place.head("config")?.is_some() || !keys(place)?.is_empty() {
             return Err(late(place));
         }
-        place.put(key, data.clone())?;
-        let settle = (begun.elapsed() * 4).clamp(SETTLE.0, SETTLE.1);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.to_owned(), settle));
-        Ok(())
-    }
-
-    /// Writes `config`, where this process is the first, and looks once more: a store or a process may have been slow.
-    pub(crate) fn config(&self, place: &Place, data: &Bytes) -> Result<(), Failure> {
-        let own = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some((own, settle)) = own else {
-            return place.put("config", data.clone());
-        };
-        for _ in 0..2 {
-            std::thread::sleep(settle);
-            if keys(place)?.first() != Some(&own) {
-                place.delete(&own)?;
+        // A request that was repeated finds what it wrote itself.
+        if !place.put_new(FIRST, data.clone())? && there(place, FIRST)?.as_ref() != Some(data) {
+            return Err(late(place));
+        }
+        if place.put_new(FIRST, data.clone())? {
+            place.delete(FIRST)?;
+            // Or somebody went on with this very key, and is done.
+            if place.head("config")?.is_some() {
                 return Err(late(place));
             }
-            if place.head("config")?.is_none() || place.get("config", 0, None)? != *data {
-                place.put("config", data.clone())?;
-            }
+            place.put(key, data.clone())?;
+            let settle = (started.elapsed() * 2).clamp(SETTLE.0, SETTLE.1);
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.to_owned(), settle));
+            return Ok(());
         }
-        Ok(())
+        // Others may have come to the end between the first look and the decision.
+        if place.head("config")?.is_some() || keys(place)?.iter().any(|other| other != key) {
+            place.delete(FIRST)?;
+            return Err(late(place));
+        }
+        place.put(key, data.clone())
     }
+
+    /// Writes `config`, where there is none.
+    pub(crate) fn config(&self, place: &Place, data: &Bytes) -> Result<(), Failure> {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((own, settle)) = waiting {
+            return by_names(place, data, &own, settle);
+        }
+        if !place.put_new("config", data.clone())? && there(place, "config")?.as_ref() != Some(data) {
+            return Err(late(place));
+        }
+        place.delete(FIRST)
+    }
+}
+
+/// Writes `config`, and looks twice whether another key has the lesser name: a store or a process may have been slow.
+fn by_names(place: &Place, data: &Bytes, own: &str, settle: Duration) -> Result<(), Failure> {
+    for _ in 0..2 {
+        std::thread::sleep(settle);
+        if keys(place)?.first().map(String::as_str) != Some(own) {
+            place.delete(own)?;
+            return Err(late(place));
+        }
+        if place.head("config")?.is_none() || place.get("config", 0, None)? != *data {
+            place.put("config", data.clone())?;
+        }
+    }
+    Ok(())
 }

@@ -60,6 +60,9 @@ impl ObjectStore for Slowed {
             self.store.put(key, data).await
         })
     }
+    fn put_new<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<bool, Failure>> {
+        self.store.put_new(key, data)
+    }
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
         self.store.delete(key)
     }
@@ -86,6 +89,9 @@ mod tests {
         }
         fn put<'a>(&'a self, _: &'a str, _: Bytes) -> BoxFuture<'a, Result<(), Failure>> {
             Box::pin(async { Ok(()) })
+        }
+        fn put_new<'a>(&'a self, _: &'a str, _: Bytes) -> BoxFuture<'a, Result<bool, Failure>> {
+            Box::pin(async { Ok(true) })
         }
         fn delete<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
             Box::pin(async { Ok(()) })

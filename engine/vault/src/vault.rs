@@ -2,6 +2,7 @@
 //! with the key that the password gave once: what another process wrote since is seen.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -88,9 +89,10 @@ fn unlock(place: &Place, watch: &Arc<Watch>, password: &Secret, create: bool) ->
             "a snapshot step makes it at its first run; or look whether the target names the right place",
         ));
     }
-    // Two steps may be the first of a vault at once: two keys would be made, and one config, which fits only one of them.
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    // Two steps may be the first of a vault at once, and need not race for it as engines have to. Vaults elsewhere do not wait.
+    static MAKING: Mutex<BTreeMap<String, Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
+    let turn = MAKING.lock().unwrap_or_else(PoisonError::into_inner).entry(location).or_default().clone();
+    let _one_at_a_time = turn.lock().unwrap_or_else(PoisonError::into_inner);
     making::make(place, watch, &credentials)
 }
 

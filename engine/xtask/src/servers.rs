@@ -1,6 +1,6 @@
 //! `cargo xtask servers …`: the real servers of the tests, for a person.
 
-use lifeboat_servers::{Kind, down, install, install_verifier, ls, needs, summary, up};
+use lifeboat_servers::{Kind, down, install, install_tools, ls, needs, summary, up};
 
 use crate::shell;
 
@@ -8,13 +8,14 @@ const HELP: &str = "\
 cargo xtask servers up NAME…      install what is missing, start, wait until they answer, print addresses and credentials
 cargo xtask servers down [NAME…]  stop these, or all; their data stays
 cargo xtask servers ls            those that are up
-cargo xtask servers install       install all, and what the verifier of evidence needs; starts none
+cargo xtask servers install       install all; starts none
 
   s3        SeaweedFS, an S3 that checks everything; s3-dr is a second one, another region
   s3-weak   rclone's S3: no versions, no locks, no conditions
   azure     Azurite: blobs, two accounts
   gcs       fake-gcs-server: checks no credentials
   openbao   OpenBao, with Vault's API, in development mode
+  traces    Rotel, a collector of traces: what it is sent is in its log
 ";
 
 /// Starts, stops or lists servers.
@@ -31,7 +32,7 @@ pub fn run(arguments: &[&str]) -> Result<(), String> {
         }
         ["install"] => {
             prepare(&Kind::ALL)?;
-            install_verifier(&|line| println!("{line}"))
+            install_tools(&|line| println!("{line}"))
         }
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

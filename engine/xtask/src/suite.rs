@@ -3,14 +3,24 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use lifeboat_servers::Kind;
+use lifeboat_servers::{Kind, install_tools};
 
 use crate::{servers, shell};
 
-/// What the tests run besides Rust, as `(program, Debian package)`: restic is the judge of the vaults,
-/// HAProxy is the gate of a server that would let everybody in, and Chromium looks at reports.
-const NEEDED: [(&str, &str); 4] =
-    [("restic", "restic"), ("haproxy", "haproxy"), ("openssl", "openssl"), ("chromium", "chromium")];
+/// What the tests run besides Rust, as `(program, Debian package)`: restic is the judge of the vaults, HAProxy is the gate of a
+/// server that would let everybody in, and the others judge what is made for them: rules, units, pages, completions, reports.
+const NEEDED: [(&str, &str); 10] = [
+    ("restic", "restic"),
+    ("haproxy", "haproxy"),
+    ("openssl", "openssl"),
+    ("promtool", "prometheus"),
+    ("systemd-analyze", "systemd"),
+    ("mandoc", "mandoc"),
+    ("man", "man-db"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+    ("chromium", "chromium"),
+];
 
 /// Installs what is missing and runs every test of the workspace. One profile serves the demo, the tests and the
 /// benchmarks, since the compiler of the guests takes minutes to build.
@@ -20,7 +30,7 @@ const NEEDED: [(&str, &str); 4] =
 pub fn run() -> Result<(), String> {
     shell::ensure(&NEEDED)?;
     servers::prepare(&Kind::ALL)?;
-    lifeboat_servers::install_verifier(&|line| println!("{line}"))?;
+    install_tools(&|line| println!("{line}"))?;
     let line = ["cargo", "test", "--release", "--workspace", "--locked", "--no-fail-fast"];
     println!("$ {}", line.join(" "));
     let mut child = shell::command(&line).stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo: {error}"))?;

@@ -1,6 +1,6 @@
 //! A container: where its requests go, how they are signed, and the requests that one line can say.
 
-use lifeboat_objects::{ANSWER_MAX, At, Meta, Refusal, time, unanswered, xml};
+use lifeboat_objects::{ANSWER_MAX, At, Meta, Refusal, judged, time, xml};
 use lifeboat_sdk::host::now_ms;
 use lifeboat_sdk::http::{self, Answer, AzureKey, Head, HeadExt, Request, Signing};
 use lifeboat_sdk::prelude::*;
@@ -88,8 +88,7 @@ impl Container {
     }
 
     fn judge(&self, what: &str, result: Result<Answer, http::Failure>) -> Result<Answer, Refusal> {
-        let answer = result.map_err(|failure| unanswered(what, failure))?;
-        if answer.head.is_ok() { Ok(answer) } else { Err(refusal(what, &answer.head, &answer.body)) }
+        judged(what, result, refusal)
     }
 
     /// The headers of a blob's answer, or nothing where there is no such blob.

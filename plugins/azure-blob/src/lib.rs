@@ -68,6 +68,11 @@ lifeboat_sdk::plugin! {
     name: "azure-blob",
     summary: "Containers of Azure Blob Storage",
     settings: Settings,
+    secrets: {
+        "account-key": "The key of the account, in base 64.",
+        "sas": "A shared access signature.",
+        "token": "A token of Entra.",
+    },
     steps: [
         Snapshot<container::Container>,
         Verify<container::Container>,

@@ -1,7 +1,7 @@
 //! Azure as the steps and the store see it.
 
-use lifeboat_objects::{At, Begun, Bucket, Entry, Got, Meta, Note, Original, Take, is_range, range, unanswered};
-use lifeboat_sdk::host::{Pumped, from_list};
+use lifeboat_objects::{Asked, At, Begun, Bucket, Entry, Got, Meta, Note, Original, Take, got, range};
+use lifeboat_sdk::host::Pumped;
 use lifeboat_sdk::prelude::*;
 
 use crate::Settings;
@@ -56,14 +56,8 @@ impl Bucket for Container {
         if let Some(range) = range(offset, len) {
             request = request.header("range", range);
         }
-        let response = request.send(&self.at.role).map_err(|failure| unanswered(&what, failure))?;
-        let head = &response.head;
-        match head.status {
-            200..300 if is_range(head, offset, len) => Ok(Got { meta: meta(head), body: response.body }),
-            200..300 => Err(Error::permanent(format!("{what}: the server does not give parts of blobs"))),
-            416 => Ok(Got { meta: Meta::default(), body: from_list(&[]) }),
-            _ => Err(refusal(&what, head, &response.body.read(16 * 1024).unwrap_or_default()).into()),
-        }
+        let asked = Asked { what: &what, things: "blobs", offset, len };
+        Ok(got(&asked, request.send(&self.at.role), meta, refusal)?)
     }
 
     fn delete(&self, key: &str) -> Result<(), Error> {

@@ -27,19 +27,6 @@ pub struct Settings {
     pub label: Option<String>,
 }
 
-/// A line of a report, as a finding: good, or bad with the reason.
-fn finding<T>(what: &str, result: Result<T, Error>) -> Finding {
-    match result {
-        Ok(_) => good(what),
-        Err(error) => bad(format!("{what}: {}", error.message)),
-    }
-}
-
-/// Whether a snapshot is named already, or comes from a step that has not run yet.
-fn is_known(snapshot: &str) -> bool {
-    !snapshot.contains("{{")
-}
-
 lifeboat_sdk::plugin! {
     name: "fs",
     summary: "Folders on this machine",

@@ -5,8 +5,8 @@
 use lifeboat_sdk::host::EntryKind;
 use lifeboat_sdk::prelude::*;
 
+use crate::Settings;
 use crate::switch::Outputs;
-use crate::{Settings, finding};
 
 /// What was, before anything was changed.
 #[data]

@@ -4,9 +4,9 @@
 //! restore from one that was cut off, and need not: restoring again leaves every good file as it is.
 
 use lifeboat_sdk::prelude::*;
+use lifeboat_sdk::vaults;
 
-use crate::verify::snapshot_is_there;
-use crate::{Settings, finding};
+use crate::Settings;
 
 /// What the author of a runbook may write.
 #[data]
@@ -70,7 +70,7 @@ impl Step for Restore {
     }
 
     fn readiness(ctx: &Context<Settings>, args: Args) -> Result<Vec<Finding>, Error> {
-        let mut findings = snapshot_is_there(ctx, &args.snapshot)?;
+        let mut findings = vaults::snapshot_is_there(ctx, &args.snapshot)?;
         let root = ctx.settings("into")?.root;
         match ctx.dir("into").and_then(|dir| dir.list(".")) {
             Ok(entries) if entries.is_empty() => findings.push(good(format!("{root} is there, and empty"))),

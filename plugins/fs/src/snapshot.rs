@@ -5,8 +5,9 @@
 
 use lifeboat_sdk::host::SnapshotInfo;
 use lifeboat_sdk::prelude::*;
+use lifeboat_sdk::vaults;
 
-use crate::{Settings, finding};
+use crate::Settings;
 
 /// What the author of a runbook may write.
 #[data]
@@ -46,11 +47,6 @@ impl From<SnapshotInfo> for Outputs {
     }
 }
 
-/// The newest snapshot with that tag.
-pub fn tagged(vault: &Repository, tag: &str) -> Result<Option<SnapshotInfo>, Error> {
-    Ok(vault.snapshots(Some(tag))?.pop())
-}
-
 fn label(ctx: &Context<Settings>, args: &Args) -> Result<String, Error> {
     match (&args.label, ctx.settings("of")?.label) {
         (Some(label), _) => Ok(label.clone()),
@@ -77,24 +73,11 @@ impl Step for Snapshot {
         let label = label(ctx, &args)?;
         let source = ctx.dir("of")?;
         let vault = ctx.vault("into", true)?;
-        if ctx.attempt() > 1
-            && let Some(info) = tagged(&vault, &ctx.key_tag())?
-        {
+        if let Some(info) = vaults::left(ctx, &vault)? {
             return Ok(info.into());
         }
-        let mut tags = vec![ctx.key_tag(), ctx.run_tag()];
-        tags.extend(args.tags);
-        // An error may come after the snapshot was written: only what the tag says counts.
-        match vault.snapshot(&source, &label, &tags) {
-            Ok(info) => Ok(info.into()),
-            Err(error) => match tagged(&vault, &ctx.key_tag()) {
-                Ok(Some(info)) => Ok(info.into()),
-                Ok(None) => Err(error.into()),
-                // The vault itself is gone, and with it all that was in it.
-                Err(second) if second.is_not_found() => Err(error.into()),
-                Err(second) => Err(Stop::Unknown(format!("{}; and then: {}", error.message, second.message))),
-            },
-        }
+        let result = vault.snapshot(&source, &label, &vaults::tags(ctx, args.tags));
+        vaults::written(ctx, &vault, result).map(Into::into)
     }
 
     fn preview(ctx: &Context<Settings>, args: Args) -> Result<Vec<String>, Error> {
@@ -110,24 +93,11 @@ impl Step for Snapshot {
     fn readiness(ctx: &Context<Settings>, _: Args) -> Result<Vec<Finding>, Error> {
         let root = ctx.settings("of")?.root;
         let mut findings = vec![finding(&format!("{root} can be read"), ctx.dir("of").and_then(|dir| dir.list(".")))];
-        let vault = ctx.name("into")?.to_owned();
-        findings.push(match ctx.vault("into", false) {
-            Ok(repository) => finding(&format!("the vault {vault} opens"), repository.snapshots(None)),
-            Err(error) if error.is_not_found() => good(format!("the vault {vault} will be made at first use")),
-            Err(error) => bad(format!("the vault {vault} opens: {}", error.message)),
-        });
+        findings.push(vaults::opens(ctx, "into", |vault| vault.snapshots(None))?);
         Ok(findings)
     }
 
     fn probe(ctx: &Context<Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
-        let vault = match ctx.vault("into", false) {
-            Ok(vault) => vault,
-            Err(error) if error.is_not_found() => return Ok(Probe::DidNotHappen),
-            Err(error) => return Err(error),
-        };
-        Ok(match tagged(&vault, &ctx.key_tag())? {
-            Some(info) => Probe::Happened(info.into()),
-            None => Probe::DidNotHappen,
-        })
+        vaults::probe(ctx, "into")
     }
 }

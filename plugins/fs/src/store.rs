@@ -15,11 +15,11 @@ fn parent(key: &str) -> Option<&str> {
 }
 
 /// From a reader into a key, all at once.
-fn write(dir: &Directory, key: &str, data: &Reader) -> Result<Pumped, Error> {
+fn write(dir: &Directory, key: &str, data: &Reader, overwrite: bool) -> Result<Pumped, Error> {
     if let Some(folder) = parent(key) {
         dir.create_dir_all(folder)?;
     }
-    let writer = dir.open_writer(key, true)?;
+    let writer = dir.open_writer(key, overwrite)?;
     pump(data, &writer)?;
     writer.commit()
 }
@@ -59,7 +59,11 @@ impl Store for Objects {
     }
 
     fn put(at: &Place<Settings>, key: &str, data: &Reader) -> Result<Pumped, Error> {
-        write(&at.dir()?, key, data)
+        write(&at.dir()?, key, data, true)
+    }
+
+    fn put_new(at: &Place<Settings>, key: &str, data: &Reader) -> Result<Pumped, Error> {
+        write(&at.dir()?, key, data, false)
     }
 
     fn delete(at: &Place<Settings>, key: &str) -> Result<(), Error> {
@@ -72,6 +76,6 @@ impl Store for Objects {
     fn copy(at: &Place<Settings>, source: &str, destination: &str) -> Result<(), Error> {
         let dir = at.dir()?;
         let reader = dir.open_reader(source, 0, None)?;
-        write(&dir, destination, &reader).map(drop)
+        write(&dir, destination, &reader, true).map(drop)
     }
 }

@@ -2,10 +2,9 @@
 
 use lifeboat_sdk::host::SnapshotInfo;
 use lifeboat_sdk::prelude::*;
+use lifeboat_sdk::vaults;
 
 use crate::Settings;
-use crate::snapshot::tagged;
-use crate::verify::snapshot_is_there;
 
 /// What the author of a runbook may write.
 #[data]
@@ -49,26 +48,7 @@ impl Step for Transfer {
     const PROBES: bool = true;
 
     fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
-        let from = ctx.vault("from", false)?;
-        let into = ctx.vault("into", true)?;
-        if ctx.attempt() > 1
-            && let Some(info) = tagged(&into, &ctx.key_tag())?
-        {
-            return Ok(info.into());
-        }
-        let info = from.find(&args.snapshot)?;
-        let mut tags = vec![ctx.key_tag(), ctx.run_tag()];
-        tags.extend(args.tags);
-        match from.copy_to(&info.id, &into, &tags) {
-            Ok(copy) => Ok(copy.into()),
-            Err(error) => match tagged(&into, &ctx.key_tag()) {
-                Ok(Some(copy)) => Ok(copy.into()),
-                Ok(None) => Err(error.into()),
-                // The vault itself is gone, and with it all that was in it.
-                Err(second) if second.is_not_found() => Err(error.into()),
-                Err(second) => Err(Stop::Unknown(format!("{}; and then: {}", error.message, second.message))),
-            },
-        }
+        vaults::transfer(ctx, &args.snapshot, args.tags).map(Into::into)
     }
 
     fn preview(ctx: &Context<Settings>, args: Args) -> Result<Vec<String>, Error> {
@@ -77,25 +57,12 @@ impl Step for Transfer {
     }
 
     fn readiness(ctx: &Context<Settings>, args: Args) -> Result<Vec<Finding>, Error> {
-        let mut findings = snapshot_is_there(ctx, &args.snapshot)?;
-        let name = ctx.name("into")?;
-        findings.push(match ctx.vault("into", false) {
-            Ok(_) => good(format!("the vault {name} opens")),
-            Err(error) if error.is_not_found() => good(format!("the vault {name} will be made at first use")),
-            Err(error) => bad(format!("the vault {name} opens: {}", error.message)),
-        });
+        let mut findings = vaults::snapshot_is_there(ctx, &args.snapshot)?;
+        findings.push(vaults::opens(ctx, "into", |_| Ok(()))?);
         Ok(findings)
     }
 
     fn probe(ctx: &Context<Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
-        let into = match ctx.vault("into", false) {
-            Ok(vault) => vault,
-            Err(error) if error.is_not_found() => return Ok(Probe::DidNotHappen),
-            Err(error) => return Err(error),
-        };
-        Ok(match tagged(&into, &ctx.key_tag())? {
-            Some(copy) => Probe::Happened(copy.into()),
-            None => Probe::DidNotHappen,
-        })
+        vaults::probe(ctx, "into")
     }
 }

@@ -5,8 +5,8 @@
 
 use lifeboat_sdk::prelude::*;
 
+use crate::Settings;
 use crate::expect::Expectation;
-use crate::{Settings, finding};
 
 /// What the author of a runbook may write.
 #[data]

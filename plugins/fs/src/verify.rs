@@ -2,8 +2,9 @@
 
 use lifeboat_sdk::host;
 use lifeboat_sdk::prelude::*;
+use lifeboat_sdk::vaults;
 
-use crate::{Settings, finding, is_known};
+use crate::Settings;
 
 /// Problems that the message names; the rest is counted.
 const PROBLEMS_SHOWN: usize = 5;
@@ -95,22 +96,6 @@ impl Step for Verify {
     }
 
     fn readiness(ctx: &Context<Settings>, args: Args) -> Result<Vec<Finding>, Error> {
-        snapshot_is_there(ctx, &args.snapshot)
+        vaults::snapshot_is_there(ctx, &args.snapshot)
     }
-}
-
-/// Findings on the vault `from` and, where it is named already, the snapshot in it.
-pub fn snapshot_is_there(ctx: &Context<Settings>, snapshot: &str) -> Result<Vec<Finding>, Error> {
-    let name = ctx.name("from")?;
-    let opened = ctx.vault("from", false);
-    Ok(match opened {
-        Err(error) if error.is_not_found() && !is_known(snapshot) => {
-            vec![good(format!("the vault {name} is made by an earlier step"))]
-        }
-        Err(error) => vec![bad(format!("the vault {name} opens: {}", error.message))],
-        Ok(vault) if is_known(snapshot) => {
-            vec![finding(&format!("the snapshot {snapshot} is in the vault {name}"), vault.find(snapshot))]
-        }
-        Ok(_) => vec![good(format!("the vault {name} opens"))],
-    })
 }

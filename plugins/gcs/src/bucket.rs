@@ -1,6 +1,6 @@
 //! A bucket: where its requests go, how they are signed, and the requests that one line can say.
 
-use lifeboat_objects::{ANSWER_MAX, At, Entry, Meta, Refusal, Take, stuck, time, unanswered};
+use lifeboat_objects::{ANSWER_MAX, At, Entry, Meta, Refusal, Take, judged, stuck, time};
 use lifeboat_sdk::host::now_ms;
 use lifeboat_sdk::http::{self, Answer, GoogleKey, Head, HeadExt, Request, Signing};
 use lifeboat_sdk::prelude::*;
@@ -79,8 +79,7 @@ impl Bucket {
 
     /// An answer that is a success, or why it is none.
     pub fn judge(&self, what: &str, result: Result<Answer, http::Failure>) -> Result<Answer, Refusal> {
-        let answer = result.map_err(|failure| unanswered(what, failure))?;
-        if answer.head.is_ok() { Ok(answer) } else { Err(refusal(what, &answer.head, &answer.body)) }
+        judged(what, result, refusal)
     }
 
     /// The object of a name, or nothing. That the bucket is not there is an error, and is answered in the same way.

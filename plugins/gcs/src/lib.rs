@@ -62,6 +62,10 @@ lifeboat_sdk::plugin! {
     name: "gcs",
     summary: "Buckets of Google Cloud Storage",
     settings: Settings,
+    secrets: {
+        "credentials": "The key file of a service account, as JSON.",
+        "token": "A token that was made elsewhere.",
+    },
     steps: [
         Snapshot<bucket::Bucket>,
         Verify<bucket::Bucket>,

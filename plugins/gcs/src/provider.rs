@@ -1,9 +1,7 @@
 //! Google Cloud Storage as the steps and the store see it.
 
-use lifeboat_objects::{
-    At, Begun, Bucket as Provider, Entry, Got, Meta, Note, Original, Take, is_range, range, unanswered,
-};
-use lifeboat_sdk::host::{Pumped, from_list};
+use lifeboat_objects::{Asked, At, Begun, Bucket as Provider, Entry, Got, Meta, Note, Original, Take, got, range};
+use lifeboat_sdk::host::Pumped;
 use lifeboat_sdk::prelude::*;
 use lifeboat_sdk::serde_json::Value;
 
@@ -78,17 +76,8 @@ impl Provider for Bucket {
         if let Some(range) = range(offset, len) {
             request = request.header("range", range);
         }
-        let response = request.send(&self.at.role).map_err(|failure| unanswered(&what, failure))?;
-        let head = &response.head;
-        match head.status {
-            200..300 if is_range(head, offset, len) => Ok(Got { meta: meta_of(head), body: response.body }),
-            200..300 => Err(Error::permanent(format!("{what}: the server does not give parts of objects"))),
-            416 => Ok(Got { meta: Meta::default(), body: from_list(&[]) }),
-            _ => {
-                let said = response.body.read(16 * 1024).unwrap_or_default();
-                Err(self.instead(refusal(&what, head, &said).into()))
-            }
-        }
+        let asked = Asked { what: &what, things: "objects", offset, len };
+        got(&asked, request.send(&self.at.role), meta_of, refusal).map_err(|refused| self.instead(refused.into()))
     }
 
     fn delete(&self, key: &str) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use lifeboat_sdk::host::{digest, now_ms};
 use lifeboat_sdk::prelude::*;
+use lifeboat_sdk::range;
 
 use crate::manifest::OWN;
 use crate::{Bucket, Entry};
@@ -136,14 +137,6 @@ fn object<B: Bucket>(
     let Some(expected) = expected else { return Ok(None) };
     let found = digest(&bucket.get(&key, None, 0, None)?.body)?.digest;
     Ok((!found.eq_ignore_ascii_case(expected)).then(|| format!("its digest is {found}, expected {expected}")))
-}
-
-fn range(what: &str, value: u64, min: Option<u64>, max: Option<u64>) -> Option<String> {
-    match (min, max) {
-        (Some(min), _) if value < min => Some(format!("{value} {what}, expected at least {min}")),
-        (_, Some(max)) if value > max => Some(format!("{value} {what}, expected at most {max}")),
-        _ => None,
-    }
 }
 
 fn old(modified: Option<u64>, max_hours: u64) -> Option<String> {

@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+mod answers;
 mod copy;
 mod expect;
 mod manifest;
@@ -21,13 +22,13 @@ mod verify;
 pub mod xml;
 
 use lifeboat_sdk::host::Pumped;
-use lifeboat_sdk::http::Head;
 use lifeboat_sdk::prelude::*;
 use lifeboat_sdk::{Data, http};
 
+pub use answers::{Asked, SAID_MAX, got, judged, range};
 pub use copy::{Begun, Note, Original};
 pub use manifest::OWN;
-pub use refusal::{Refusal, SAID_MAX, unanswered};
+pub use refusal::{Refusal, unanswered};
 pub use restore::Restore;
 pub use snapshot::Snapshot;
 pub use store::Objects;
@@ -268,43 +269,6 @@ pub fn of<B: Bucket>(ctx: &Context<B::Settings>, role: &str) -> Result<B, Error>
 /// `refused` where the step has no target of that role.
 pub fn is_vault(role: &str) -> Result<bool, Error> {
     Ok(http::secrets(role)?.iter().any(|name| name == "password"))
-}
-
-/// Whether a snapshot is named already, or comes from a step that has not run yet.
-fn is_known(snapshot: &str) -> bool {
-    !snapshot.contains("{{")
-}
-
-/// A finding: good, or bad with the reason.
-pub fn finding<T>(what: &str, result: Result<T, Error>) -> Finding {
-    match result {
-        Ok(_) => good(what),
-        Err(error) => bad(format!("{what}: {}", error.message)),
-    }
-}
-
-/// Whether an answer has the bytes that were asked for: all that there are, or those from the offset on. A server that does not
-/// know ranges sends everything, from the beginning.
-pub fn is_range(head: &Head, offset: u64, len: Option<u64>) -> bool {
-    use lifeboat_sdk::http::HeadExt;
-    if head.status != 200 || (offset == 0 && len.is_none()) {
-        return true;
-    }
-    // Some servers give the part, say so, and call it 200.
-    if head.header("content-range").is_some_and(|range| range.starts_with(&format!("bytes {offset}-"))) {
-        return true;
-    }
-    let size: Option<u64> = head.header("content-length").and_then(|size| size.parse().ok());
-    offset == 0 && len == size
-}
-
-/// The header `Range` for these bytes, where not all are wanted.
-pub fn range(offset: u64, len: Option<u64>) -> Option<String> {
-    match len {
-        Some(len) => Some(format!("bytes={offset}-{}", offset.saturating_add(len.max(1)) - 1)),
-        None if offset > 0 => Some(format!("bytes={offset}-")),
-        None => None,
-    }
 }
 
 /// A server that repeats itself would keep us for ever.

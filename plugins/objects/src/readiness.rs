@@ -2,7 +2,7 @@
 
 use lifeboat_sdk::prelude::*;
 
-use crate::{Bucket, finding};
+use crate::Bucket;
 
 /// Whether it can be listed.
 pub fn readable<B: Bucket>(bucket: &B) -> Vec<Finding> {

@@ -3,9 +3,6 @@
 use lifeboat_sdk::http::Failure;
 use lifeboat_sdk::prelude::*;
 
-/// Characters of a server's own words that are passed on.
-pub const SAID_MAX: usize = 300;
-
 /// Why a request came to nothing.
 #[derive(Debug)]
 pub struct Refusal {

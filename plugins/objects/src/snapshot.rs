@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use lifeboat_sdk::prelude::*;
 
 use crate::manifest::{self, Draft, Item, OWN};
-use crate::{Bucket, Entry, finding, is_vault, of, readiness};
+use crate::{Bucket, Entry, is_vault, of, readiness};
 
 /// What the author of a runbook may write.
 #[data]

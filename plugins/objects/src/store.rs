@@ -51,6 +51,11 @@ impl<B: Bucket> Store for Objects<B> {
         upload::put(&bucket, &bucket.at().full(key), data, None)
     }
 
+    fn put_new(at: &Place<B::Settings>, key: &str, data: &Reader) -> Result<Pumped, Error> {
+        let bucket: B = open(at)?;
+        upload::put_new(&bucket, &bucket.at().full(key), data)
+    }
+
     fn delete(at: &Place<B::Settings>, key: &str) -> Result<(), Error> {
         let bucket: B = open(at)?;
         bucket.delete(&bucket.at().full(key))

@@ -3,9 +3,9 @@
 
 use std::marker::PhantomData;
 
-use lifeboat_sdk::Data;
 use lifeboat_sdk::host::SnapshotInfo;
 use lifeboat_sdk::prelude::*;
+use lifeboat_sdk::vaults;
 
 use crate::manifest::{self, Draft, Item, Pages, Totals};
 use crate::spread::{Known, Spread};
@@ -61,7 +61,7 @@ impl<B: Bucket> Step for Transfer<B> {
 
     fn execute(ctx: &Context<B::Settings>, args: Args) -> Result<Outputs, Stop> {
         if is_vault("from")? {
-            return between_vaults(ctx, args);
+            return vaults::transfer(ctx, &args.snapshot, args.tags).map(Into::into);
         }
         let (keeper, into) = (of::<B>(ctx, "from")?, destination::<B>(ctx)?);
         let id = manifest::id_of(ctx)?;
@@ -112,12 +112,7 @@ impl<B: Bucket> Step for Transfer<B> {
             findings.extend(readiness::writable(&destination::<B>(ctx)?));
             return Ok(findings);
         }
-        let name = ctx.name("into")?;
-        findings.push(match ctx.vault("into", false) {
-            Ok(_) => good(format!("the vault {name} opens")),
-            Err(error) if error.is_not_found() => good(format!("the vault {name} will be made at first use")),
-            Err(error) => bad(format!("the vault {name} opens: {}", error.message)),
-        });
+        findings.push(vaults::opens(ctx, "into", |_| Ok(()))?);
         Ok(findings)
     }
 
@@ -127,13 +122,7 @@ impl<B: Bucket> Step for Transfer<B> {
             let Some(found) = manifest::exact(&into, &id)? else { return Ok(Probe::DidNotHappen) };
             return Ok(Probe::Happened(Outputs::of(id, manifest::totals(&into, &found)?)));
         }
-        let into = match ctx.vault("into", false) {
-            Ok(vault) => vault,
-            Err(error) if error.is_not_found() => return Ok(Probe::DidNotHappen),
-            Err(error) => return Err(error),
-        };
-        let copy = into.snapshots(Some(&ctx.key_tag()))?.pop();
-        Ok(copy.map_or(Probe::DidNotHappen, |copy| Probe::Happened(copy.into())))
+        vaults::probe(ctx, "into")
     }
 }
 
@@ -167,29 +156,4 @@ pub fn settle<B: Bucket>(
     let known = Known { snapshot: found.id.clone(), begun: None };
     host::checkpoint(&known)?;
     Ok((known, found))
-}
-
-fn between_vaults<S: Data>(ctx: &Context<S>, args: Args) -> Result<Outputs, Stop> {
-    let from = ctx.vault("from", false)?;
-    let into = ctx.vault("into", true)?;
-    let tag = ctx.key_tag();
-    if ctx.attempt() > 1
-        && let Some(info) = into.snapshots(Some(&tag))?.pop()
-    {
-        return Ok(info.into());
-    }
-    let info = from.find(&args.snapshot)?;
-    let mut tags = vec![tag.clone(), ctx.run_tag()];
-    tags.extend(args.tags);
-    // An error may come after the copy was written: only what the tag says counts.
-    match from.copy_to(&info.id, &into, &tags) {
-        Ok(copy) => Ok(copy.into()),
-        Err(error) => match into.snapshots(Some(&tag)).map(|mut found| found.pop()) {
-            Ok(Some(copy)) => Ok(copy.into()),
-            Ok(None) => Err(error.into()),
-            // The vault itself is gone, and with it all that was in it.
-            Err(second) if second.is_not_found() => Err(error.into()),
-            Err(second) => Err(Stop::Unknown(format!("{}; and then: {}", error.message, second.message))),
-        },
-    }
 }

@@ -54,6 +54,26 @@ pub fn put<B: Bucket>(into: &B, key: &str, data: &Reader, like: Option<&Meta>) -
     }
 }
 
+/// From a reader into a full key, in one request, where there is nothing of that key.
+///
+/// # Errors
+/// `already-exists`, what the server says, or that it is too large for one request.
+pub fn put_new<B: Bucket>(into: &B, key: &str, data: &Reader) -> Result<Pumped, Error> {
+    let mut held = Vec::new();
+    loop {
+        let bytes = data.read(1024 * 1024)?;
+        if bytes.is_empty() {
+            let size = held.len() as u64;
+            into.put_bytes(key, held, true)?;
+            return Ok(Pumped { bytes: size, digest: String::new() });
+        }
+        held.extend_from_slice(&bytes);
+        if held.len() > HELD {
+            return Err(Error::permanent(format!("put '{key}': it is too large to be written as new")));
+        }
+    }
+}
+
 fn send_all<B: Bucket>(into: &B, parts: &mut impl Parts, key: &str, data: &Reader, size: u64) -> Result<(), Error> {
     let part = into.part_for(size);
     let mut left = size;

@@ -8,9 +8,10 @@ use std::marker::PhantomData;
 
 use lifeboat_sdk::Data;
 use lifeboat_sdk::prelude::*;
+use lifeboat_sdk::vaults::{self, is_known};
 
 use crate::manifest::{self, Item, Pages};
-use crate::{Bucket, finding, is_known, is_vault, of, sum};
+use crate::{Bucket, is_vault, of, sum};
 
 /// Problems that the message names; the rest is counted.
 const PROBLEMS_SHOWN: usize = 5;
@@ -186,8 +187,8 @@ fn look<B: Bucket>(data: &B, item: &Item, depth: Depth) -> Result<Option<String>
 
 /// Findings on the target `from` and, where it is named already, the snapshot there.
 pub fn is_there<B: Bucket>(ctx: &Context<B::Settings>, snapshot: &str) -> Result<Vec<Finding>, Error> {
-    let name = ctx.name("from")?;
     if !is_vault("from")? {
+        let name = ctx.name("from")?;
         let keeper: B = of(ctx, "from")?;
         let found = if is_known(snapshot) { manifest::find(&keeper, snapshot).map(drop) } else { keeper.exists() };
         let what = if is_known(snapshot) {
@@ -197,15 +198,5 @@ pub fn is_there<B: Bucket>(ctx: &Context<B::Settings>, snapshot: &str) -> Result
         };
         return Ok(vec![finding(&what, found)]);
     }
-    let vault = match ctx.vault("from", false) {
-        Ok(vault) => vault,
-        Err(error) if error.is_not_found() && !is_known(snapshot) => {
-            return Ok(vec![good(format!("the vault {name} is made by an earlier step"))]);
-        }
-        Err(error) => return Ok(vec![bad(format!("the vault {name} opens: {}", error.message))]),
-    };
-    if is_known(snapshot) {
-        return Ok(vec![finding(&format!("the snapshot {snapshot} is in the vault {name}"), vault.find(snapshot))]);
-    }
-    Ok(vec![good(format!("the vault {name} opens"))])
+    vaults::snapshot_is_there(ctx, snapshot)
 }

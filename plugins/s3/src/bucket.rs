@@ -1,6 +1,6 @@
 //! A bucket: where its requests go, how they are signed, and the requests that one line can say.
 
-use lifeboat_objects::{ANSWER_MAX, At, Meta, Refusal, time, unanswered, xml};
+use lifeboat_objects::{ANSWER_MAX, At, Meta, Refusal, judged, time, xml};
 use lifeboat_sdk::host::now_ms;
 use lifeboat_sdk::http::{self, Answer, Aws, AwsCredentials, AwsKeys, AwsPayload, Head, HeadExt, Request, Signing};
 use lifeboat_sdk::prelude::*;
@@ -80,8 +80,7 @@ impl Bucket {
     }
 
     fn judge(&self, what: &str, result: Result<Answer, http::Failure>) -> Result<Answer, Refusal> {
-        let answer = result.map_err(|failure| unanswered(what, failure))?;
-        if answer.head.is_ok() { Ok(answer) } else { Err(refusal(what, &answer.head, &answer.body)) }
+        judged(what, result, refusal)
     }
 
     /// The object of a full key, or nothing. That the bucket is not there is an error: a `HEAD` has no body that would tell.

@@ -79,6 +79,11 @@ lifeboat_sdk::plugin! {
     name: "s3",
     summary: "Buckets of S3, at AWS and elsewhere",
     settings: Settings,
+    secrets: {
+        "secret-key": "The secret part of the key whose id is `access-key`.",
+        "session-token": "The token that belongs to a key which expires.",
+        "credentials": "All of the key in one secret: ID:KEY, ID:KEY:SESSION-TOKEN, or JSON.",
+    },
     steps: [
         Snapshot<bucket::Bucket>,
         Verify<bucket::Bucket>,

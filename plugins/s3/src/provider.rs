@@ -1,9 +1,7 @@
 //! S3 as the steps and the store see it.
 
-use lifeboat_objects::{
-    At, Begun, Bucket as Provider, Entry, Got, Meta, Note, Original, Take, is_range, range, unanswered,
-};
-use lifeboat_sdk::host::{Pumped, from_list};
+use lifeboat_objects::{Asked, At, Begun, Bucket as Provider, Entry, Got, Meta, Note, Original, Take, got, range};
+use lifeboat_sdk::host::Pumped;
 use lifeboat_sdk::prelude::*;
 
 use crate::Settings;
@@ -63,16 +61,8 @@ impl Provider for Bucket {
             // The host holds what comes against the sum that the server then tells.
             None => request.header("x-amz-checksum-mode", "ENABLED"),
         };
-        let response = request.send(&self.at.role).map_err(|failure| unanswered(&what, failure))?;
-        let head = &response.head;
-        match head.status {
-            200..300 if is_range(head, offset, len) => {
-                Ok(Got { meta: Meta { sum: sums::known(head), ..meta(head) }, body: response.body })
-            }
-            200..300 => Err(Error::permanent(format!("{what}: the server does not give parts of objects"))),
-            416 => Ok(Got { meta: Meta::default(), body: from_list(&[]) }),
-            _ => Err(refusal(&what, head, &response.body.read(16 * 1024).unwrap_or_default()).into()),
-        }
+        let asked = Asked { what: &what, things: "objects", offset, len };
+        Ok(got(&asked, request.send(&self.at.role), |head| Meta { sum: sums::known(head), ..meta(head) }, refusal)?)
     }
 
     fn delete(&self, key: &str) -> Result<(), Error> {

@@ -153,14 +153,19 @@ impl Bucket {
 
     /// Bytes that are in memory in one request; with `fresh` only where there is nothing of that key.
     pub fn send_bytes(&self, key: &str, data: Vec<u8>, fresh: bool) -> Result<(), Error> {
-        let mut request = self.retained(self.request("PUT", key, &[]));
+        let what = format!("put '{key}'");
+        let request = || {
+            let request = self.retained(self.request("PUT", key, &[]));
+            if self.retains() { request.checksum_header(Hash::Md5, "content-md5", "") } else { request }
+        };
         if fresh {
-            request = request.header("if-none-match", "*");
+            match self.fetch_with(&what, &request().header("if-none-match", "*"), data.clone()) {
+                // A server may know no conditions, and say so.
+                Err(refused) if refused.is_unknown_request() => {}
+                told => return told.map(drop).map_err(Error::from),
+            }
         }
-        if self.retains() {
-            request = request.checksum_header(Hash::Md5, "content-md5", "");
-        }
-        self.fetch_with(&format!("put '{key}'"), &request, data).map(drop).map_err(Error::from)
+        self.fetch_with(&what, &request(), data).map(drop).map_err(Error::from)
     }
 }
 

@@ -31,6 +31,7 @@ mod schema;
 mod serve;
 mod step;
 mod store;
+pub mod vaults;
 
 pub use context::{Call, Context};
 pub use describe::describe;
@@ -39,7 +40,7 @@ pub use host::{Error, ErrorKind};
 pub use lifeboat_sdk_macros::data;
 pub use schema::schema_of;
 pub use serve::{StepEntry, Steps};
-pub use step::{Capability, Data, Effect, Finding, Kind, Probe, Step, bad, good};
+pub use step::{Capability, Data, Effect, Finding, Kind, Probe, Step, bad, finding, good, range};
 pub use store::{Object, Place, SELF, Store, StoreAdapter};
 
 #[doc(hidden)]
@@ -52,13 +53,15 @@ pub use serde_json;
 /// All that a plugin's source usually needs.
 pub mod prelude {
     pub use crate::host::{self, Directory, Error, ErrorKind, Reader, Repository, Writer};
-    pub use crate::{Capability, Context, Effect, ErrorExt, Finding, Kind, Probe, Step, Stop, bad, data, good};
+    pub use crate::{
+        Capability, Context, Effect, ErrorExt, Finding, Kind, Probe, Step, Stop, bad, data, finding, good,
+    };
 }
 
 /// Makes a plugin out of its parts: the exports that the host calls, and the description that runbooks are checked by.
 ///
 /// `steps` lists the types that implement [`Step`], at most one for each kind. With `store`, the plugin's targets can
-/// hold vaults too.
+/// hold vaults too. `secrets` are the settings of targets that hold one: a runbook names the secret, and no struct has it.
 ///
 /// ```text
 /// lifeboat_sdk::plugin! {
@@ -71,17 +74,20 @@ pub mod prelude {
 /// ```
 #[macro_export]
 macro_rules! plugin {
-    (name: $name:expr, summary: $summary:expr, settings: $settings:ty, steps: [$($step:ty),* $(,)?] $(,)?) => {
-        $crate::plugin!(@steps plain, false, $name, $summary, $settings, [$($step),*]);
+    (name: $name:expr, summary: $summary:expr, settings: $settings:ty,
+     $(secrets: { $($secret:literal: $about:literal),* $(,)? },)? steps: [$($step:ty),* $(,)?] $(,)?) => {
+        $crate::plugin!(@steps plain, false, $name, $summary, $settings, [$($(($secret, $about)),*)?], [$($step),*]);
         $crate::bindings::plain::export_plain!(LifeboatPlugin with_types_in $crate::bindings::plain);
     };
-    (name: $name:expr, summary: $summary:expr, settings: $settings:ty, steps: [$($step:ty),* $(,)?],
+    (name: $name:expr, summary: $summary:expr, settings: $settings:ty,
+     $(secrets: { $($secret:literal: $about:literal),* $(,)? },)? steps: [$($step:ty),* $(,)?],
      store: $store:ty $(,)?) => {
-        $crate::plugin!(@steps storage, true, $name, $summary, $settings, [$($step),*]);
+        $crate::plugin!(@steps storage, true, $name, $summary, $settings, [$($(($secret, $about)),*)?], [$($step),*]);
         $crate::plugin!(@store $store);
         $crate::bindings::storage::export_storage!(LifeboatPlugin with_types_in $crate::bindings::storage);
     };
-    (@steps $world:ident, $stores:expr, $name:expr, $summary:expr, $settings:ty, [$($step:ty),*]) => {
+    (@steps $world:ident, $stores:expr, $name:expr, $summary:expr, $settings:ty, [$($secret:expr),*],
+     [$($step:ty),*]) => {
         struct LifeboatPlugin;
 
         impl LifeboatPlugin {
@@ -90,7 +96,8 @@ macro_rules! plugin {
 
         impl $crate::bindings::$world::exports::lifeboat::plugin::steps::Guest for LifeboatPlugin {
             fn describe() -> String {
-                $crate::describe::<$settings>($name, env!("CARGO_PKG_VERSION"), $summary, &Self::STEPS, $stores)
+                let about = ($name, env!("CARGO_PKG_VERSION"), $summary);
+                $crate::describe::<$settings>(about, &Self::STEPS, $stores, &[$($secret),*])
             }
             fn preview(call: $crate::Call) -> Result<Vec<String>, $crate::Error> {
                 Self::STEPS.preview(call)
@@ -134,6 +141,13 @@ macro_rules! plugin {
                 data: &$crate::host::Reader,
             ) -> Result<$crate::host::Pumped, $crate::Error> {
                 $crate::StoreAdapter::<$store>::put(at, key, data)
+            }
+            fn put_new(
+                at: $crate::host::Target,
+                key: String,
+                data: &$crate::host::Reader,
+            ) -> Result<$crate::host::Pumped, $crate::Error> {
+                $crate::StoreAdapter::<$store>::put_new(at, key, data)
             }
             fn delete(at: $crate::host::Target, key: String) -> Result<(), $crate::Error> {
                 $crate::StoreAdapter::<$store>::delete(at, key)

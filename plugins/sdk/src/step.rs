@@ -190,6 +190,23 @@ pub trait Step {
     }
 }
 
+/// A line of a report, as a finding: good, or bad with the reason.
+pub fn finding<T>(what: &str, result: Result<T, Error>) -> Finding {
+    match result {
+        Ok(_) => good(what),
+        Err(error) => bad(format!("{what}: {}", error.message)),
+    }
+}
+
+/// What is wrong with a number that has to be in a range, or nothing.
+pub fn range(what: &str, value: u64, min: Option<u64>, max: Option<u64>) -> Option<String> {
+    match (min, max) {
+        (Some(min), _) if value < min => Some(format!("{value} {what}, expected at least {min}")),
+        (_, Some(max)) if value > max => Some(format!("{value} {what}, expected at most {max}")),
+        _ => None,
+    }
+}
+
 /// A good finding.
 pub fn good(message: impl Into<String>) -> Finding {
     Finding { ok: true, message: message.into() }
@@ -198,4 +215,16 @@ pub fn good(message: impl Into<String>) -> Finding {
 /// A finding that says why it could not be done now.
 pub fn bad(message: impl Into<String>) -> Finding {
     Finding { ok: false, message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::range;
+
+    #[test]
+    fn ranges_name_the_bound_that_is_broken() {
+        assert_eq!(range("files", 3, Some(3), Some(3)), None);
+        assert_eq!(range("files", 2, Some(3), None).as_deref(), Some("2 files, expected at least 3"));
+        assert_eq!(range("bytes", 4, None, Some(3)).as_deref(), Some("4 bytes, expected at most 3"));
+    }
 }

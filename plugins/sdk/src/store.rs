@@ -56,6 +56,12 @@ pub trait Store {
     /// # Errors
     /// Where the place cannot be written to.
     fn put(at: &Place<Self::Settings>, key: &str, data: &Reader) -> Result<Pumped, Error>;
+    /// A small object, only where there is nothing of that key, however many do it at once. A place that cannot hold that
+    /// overwrites: who relies on it tries it out.
+    ///
+    /// # Errors
+    /// `already-exists`, or where the place cannot be written to.
+    fn put_new(at: &Place<Self::Settings>, key: &str, data: &Reader) -> Result<Pumped, Error>;
     /// Deleting what is not there is done at once.
     ///
     /// # Errors
@@ -108,6 +114,14 @@ impl<T: Store> StoreAdapter<T> {
     /// Those of the store, and of a key that is none.
     pub fn put(at: Target, key: String, data: &Reader) -> Result<Pumped, Error> {
         T::put(&Self::place(at)?, checked(&key)?, data)
+    }
+
+    /// The export `put-new`.
+    ///
+    /// # Errors
+    /// Those of the store, and of a key that is none.
+    pub fn put_new(at: Target, key: String, data: &Reader) -> Result<Pumped, Error> {
+        T::put_new(&Self::place(at)?, checked(&key)?, data)
     }
 
     /// The export `delete`.

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use lifeboat_servers::{Access, Kind, program};
+use lifeboat_servers::Access;
 
 use super::measure::{Measured, measure};
 
@@ -13,12 +12,8 @@ pub fn restic(place: &Path, access: &Access, source: &Path, change: &dyn Fn()) -
     let (out, password) = (place.join("out"), place.join("password"));
     fs::write(&password, "bench").unwrap();
     let run = |args: &[&str]| {
-        let mut command = Command::new("restic");
-        command.args(["-q", "-o", "s3.bucket-lookup=path", "-r", &format!("s3:{}/bench/vault", access.endpoint)]);
-        command.arg("--cache-dir").arg(place.join("cache")).args(args);
-        command.env("RESTIC_PASSWORD_FILE", &password).env_remove("AWS_CA_BUNDLE");
-        command.env("AWS_ACCESS_KEY_ID", access.get("access-key"));
-        command.env("AWS_SECRET_ACCESS_KEY", access.get("secret-key"));
+        let mut command = access.restic("bench/vault", &password);
+        command.args(["-q", "--cache-dir"]).arg(place.join("cache")).args(args);
         measure(command)
     };
     let (from, to) = (source.to_str().unwrap(), out.to_str().unwrap());
@@ -34,34 +29,15 @@ pub fn restic(place: &Path, access: &Access, source: &Path, change: &dyn Fn()) -
 
 /// All of a bucket from one server to another.
 pub fn transfer(from: &Access, to: &Access) -> Measured {
-    let mut command = Command::new(program(Kind::S3Weak).unwrap());
-    command.env_remove("AWS_CA_BUNDLE").args([
-        "copy",
-        "here:bench/data",
-        "there:bench/rclone",
-        "--config",
-        "/dev/null",
-    ]);
-    for (name, access) in [("HERE", from), ("THERE", to)] {
-        let mut set = |key: &str, value: &str| {
-            command.env(format!("RCLONE_CONFIG_{name}_{key}"), value);
-        };
-        set("TYPE", "s3");
-        set("PROVIDER", "Other");
-        set("ENDPOINT", &access.endpoint);
-        set("ACCESS_KEY_ID", access.get("access-key"));
-        set("SECRET_ACCESS_KEY", access.get("secret-key"));
-    }
+    let mut command = from.s3().rclone(&["copy", "here:bench/data", "there:bench/rclone"]).unwrap();
+    from.s3().reach_as("here", &mut command);
+    to.s3().reach_as("there", &mut command);
     measure(command)
 }
 
 /// rclone at a server; it has to succeed.
 pub fn rclone(access: &Access, args: &[&str]) {
-    let mut command = Command::new(program(Kind::S3Weak).unwrap());
-    command.env_remove("AWS_CA_BUNDLE").args(args).args(["--config", "/dev/null", "--s3-provider", "Other"]);
-    command.args(["--s3-endpoint", &access.endpoint, "--s3-access-key-id", access.get("access-key")]);
-    command.args(["--s3-secret-access-key", access.get("secret-key")]);
-    let output = command.output().unwrap();
+    let output = access.s3().rclone(args).unwrap().output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -7,6 +7,7 @@ mod reports;
 use std::path::Path;
 use std::process::Command;
 
+use lifeboat_servers::{Tool, tool};
 use serde_json::Value;
 
 use crate::bench::Bench;
@@ -82,7 +83,7 @@ pub fn key(bench: &Bench, data: &[&str]) -> String {
 
 /// The independent verifier: its exit status, and what it says.
 pub fn independent(bundle: &Path, key: &str) -> (bool, String) {
-    let python = lifeboat_servers::verifier().unwrap();
+    let python = tool(Tool::Evidence).unwrap();
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/it/evidence/verify.py");
     let output = Command::new(python).args([program.as_ref(), bundle.as_os_str()]).arg(key).output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())

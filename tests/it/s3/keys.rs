@@ -45,6 +45,10 @@ fn a_new_key_is_used_without_a_restart_and_a_stale_one_ends_the_step_truthfully(
     std::thread::sleep(Duration::from_millis(300));
     let file = way.file("stale", r#"verify "prove" snapshot="latest" from="vault" depth="data""#);
     way.run(&file).expect(1).says("SignatureDoesNotMatch").says("the key is wrong");
+    for command in [&["vault", "check"][..], &["snapshots"]] {
+        let refused = way.bench.run(&[command, &["vault", "--runbook", &file]].concat());
+        refused.expect(1).says("LB0760").says("the key is wrong");
+    }
     way.bench.write("s3-0", THIRD);
     way.retry("prove").expect(0).says("succeeded");
 }

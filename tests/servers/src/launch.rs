@@ -27,7 +27,11 @@ pub struct Launch {
 
 /// How many ports it takes. The first is the one for clients.
 pub fn ports(kind: Kind) -> usize {
-    if kind == Kind::S3 { 8 } else { 1 }
+    match kind {
+        Kind::S3 => 8,
+        Kind::Traces => 2,
+        _ => 1,
+    }
 }
 
 /// Writes what the server reads, and gives its command line. The folder is its current one.
@@ -66,6 +70,8 @@ pub fn launch(kind: Kind, data: &Path, ports: &[u16]) -> Result<Launch, String> 
             variables: Vec::new(),
             access: Access::new(endpoint, &[("project", "lifeboat-tests"), ("token", "any")]),
         },
+        Kind::Prometheus => prometheus(program, data, port, endpoint)?,
+        Kind::Alertmanager => alertmanager(program, data, port, endpoint)?,
         Kind::OpenBao => Launch {
             program,
             arguments: words(&format!(
@@ -75,6 +81,19 @@ pub fn launch(kind: Kind, data: &Path, ports: &[u16]) -> Result<Launch, String> 
             variables: Vec::new(),
             access: Access::new(endpoint, &[("token", TOKEN), ("mount", "secret")]),
         },
+        Kind::Traces => {
+            let grpc = ports.get(1).copied().ok_or("a collector needs two ports")?;
+            Launch {
+                program,
+                arguments: words(&format!(
+                    "start --otlp-http-endpoint 127.0.0.1:{port} --otlp-grpc-endpoint 127.0.0.1:{grpc} \
+                     --exporter blackhole --debug-log traces --debug-log-verbosity detailed"
+                ))
+                .collect(),
+                variables: Vec::new(),
+                access: Access::new(format!("{endpoint}/v1/traces"), &[]),
+            }
+        }
     })
 }
 
@@ -121,6 +140,35 @@ fn seaweed(program: PathBuf, data: &Path, ports: &[u16], endpoint: String) -> Re
     Ok(Launch { program, arguments: words(&line).collect(), variables, access })
 }
 
+/// A file that a test has written before, or else this one.
+fn settings(data: &Path, name: &str, text: &str) -> Result<(), String> {
+    let path = data.join(name);
+    if path.exists() {
+        return Ok(());
+    }
+    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// What fired while no Alertmanager was known is sent again after two seconds and not after a minute.
+fn prometheus(program: PathBuf, data: &Path, port: u16, endpoint: String) -> Result<Launch, String> {
+    settings(data, "prometheus.yml", "global: { scrape_interval: 1s }\n")?;
+    let line = format!(
+        "--config.file=prometheus.yml --storage.tsdb.path=tsdb --web.listen-address=127.0.0.1:{port} --rules.alert.resend-delay=2s"
+    );
+    let access = Access::new(endpoint, &[]);
+    Ok(Launch { program, arguments: words(&line).collect(), variables: Vec::new(), access })
+}
+
+/// Without an address for its cluster it opens no second port.
+fn alertmanager(program: PathBuf, data: &Path, port: u16, endpoint: String) -> Result<Launch, String> {
+    settings(data, "alertmanager.yml", "route: { receiver: none }\nreceivers: [ { name: none } ]\n")?;
+    let line = format!(
+        "--config.file=alertmanager.yml --storage.path=state --web.listen-address=127.0.0.1:{port} --cluster.listen-address="
+    );
+    let access = Access::new(endpoint, &[]);
+    Ok(Launch { program, arguments: words(&line).collect(), variables: Vec::new(), access })
+}
+
 fn azurite(script: &Path, data: &Path, port: u16) -> Launch {
     let (first, second, key) = ACCOUNTS;
     let line =
@@ -146,8 +194,9 @@ pub fn is_ready(kind: Kind, ports: &[u16]) -> bool {
             matches!(ask(0, "/"), Some((200 | 403, _)))
                 && ask(2, "/dir/status").is_some_and(|(_, body)| body.contains("\"DataNodes\":[{"))
         }
-        Kind::S3Weak | Kind::Azure => ask(0, "/").is_some(),
+        Kind::S3Weak | Kind::Azure | Kind::Traces => ask(0, "/").is_some(),
         Kind::Gcs => matches!(ask(0, "/storage/v1/b?project=p"), Some((200, _))),
         Kind::OpenBao => matches!(ask(0, "/v1/sys/health"), Some((200, _))),
+        Kind::Prometheus | Kind::Alertmanager => matches!(ask(0, "/-/ready"), Some((200, _))),
     }
 }

@@ -11,20 +11,24 @@ mod http;
 mod install;
 mod kind;
 mod launch;
+mod peers;
 mod ports;
 mod process;
 mod proxy;
 mod proxy_wire;
 mod server;
 mod standing;
+mod tool;
 
 pub use access::Access;
 pub use http::get;
-pub use install::{Needs, install, install_verifier, needs, program, verifier};
+pub use install::{Needs, install, needs, program};
 pub use kind::Kind;
+pub use peers::Remote;
 pub use proxy::{Act, Fault, Proxy, Struck};
 pub use server::Server;
 pub use standing::{Standing, down, ls, summary, up};
+pub use tool::{Tool, install_tools, tool};
 
 use std::path::{Path, PathBuf};
 

@@ -82,6 +82,12 @@ impl Server {
         result
     }
 
+    /// The file with what it wrote to its streams.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.folder.join(LOG)
+    }
+
     /// Its process, to be stopped with SIGSTOP and the like; nothing while it is down.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::process::{Command, Output};
+use std::process::Output;
 
-use lifeboat_servers::{Access, Kind, Server, get, program};
+use lifeboat_servers::{Access, Kind, Server, get};
 
 fn port(access: &Access) -> u16 {
     let rest = access.endpoint.strip_prefix("http://127.0.0.1:").unwrap();
@@ -13,10 +13,9 @@ fn port(access: &Access) -> u16 {
 
 /// Stock rclone as a client of an S3.
 fn rclone(access: &Access, key: (&str, &str), args: &[&str]) -> Output {
-    let mut command = Command::new(program(Kind::S3Weak).unwrap());
-    command.env_remove("AWS_CA_BUNDLE").args(args).args(["--config", "/dev/null", "--retries", "1"]);
-    command.args(["--low-level-retries", "1", "--s3-provider", "Other", "--s3-endpoint", &access.endpoint]);
-    command.args(["--s3-access-key-id", key.0, "--s3-secret-access-key", key.1]).output().unwrap()
+    let access = Access::new(access.endpoint.clone(), &[("access-key", key.0), ("secret-key", key.1)]);
+    let mut command = access.s3().rclone(args).unwrap();
+    command.args(["--retries", "1", "--low-level-retries", "1"]).output().unwrap()
 }
 
 fn admin(access: &Access) -> (&str, &str) {
@@ -53,7 +52,7 @@ fn two_regions_are_apart_check_keys_and_outlive_a_kill() {
 #[test]
 fn the_others_answer_where_they_say_and_are_gone_when_dropped() {
     let dir = tempfile::tempdir().unwrap();
-    for kind in [Kind::S3Weak, Kind::Azure, Kind::Gcs, Kind::OpenBao] {
+    for kind in [Kind::S3Weak, Kind::Azure, Kind::Gcs, Kind::OpenBao, Kind::Traces] {
         let mut server = Server::start(kind, &dir.path().join(format!("{kind:?}"))).unwrap();
         let port = port(server.access());
         assert!(get(port, "/").is_some(), "{kind:?}");
@@ -64,4 +63,23 @@ fn the_others_answer_where_they_say_and_are_gone_when_dropped() {
         drop(server);
         assert_eq!(get(port, "/"), None, "{kind:?}");
     }
+}
+
+#[test]
+fn what_watches_and_what_sends_are_ready_and_know_their_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let sends = Server::start(Kind::Alertmanager, &dir.path().join("sends")).unwrap();
+    let folder = dir.path().join("watches");
+    std::fs::create_dir_all(&folder).unwrap();
+    let alerting = format!(
+        "alerting: {{ alertmanagers: [ {{ static_configs: [ {{ targets: [\"127.0.0.1:{}\"] }} ] }} ] }}\n",
+        port(sends.access())
+    );
+    std::fs::write(folder.join("prometheus.yml"), alerting).unwrap();
+    let watches = Server::start(Kind::Prometheus, &folder).unwrap();
+    let (status, config) = get(port(watches.access()), "/api/v1/status/config").unwrap();
+    assert_eq!(status, 200);
+    assert!(config.contains(&format!("127.0.0.1:{}", port(sends.access()))), "{config}");
+    let (status, told) = get(port(sends.access()), "/api/v2/status").unwrap();
+    assert!(status == 200 && told.contains("receiver: none"), "{told}");
 }

@@ -185,7 +185,12 @@ pub fn decide(state: &State, triggers: &[Trigger], fact: &Fact, now_ms: u64) -> 
         }
         Fact::NoReturn { incident } => {
             if round.is(incident, |found| matches!(found.phase, Phase::Running { past_no_return: false, .. })) {
+                let aborting = round.get(&incident.key).is_some_and(|found| found.aborting);
                 round.emit(incident, What::NoReturn);
+                if aborting {
+                    let reason = "its run passed the point of no return before it could be aborted: it goes on";
+                    round.say(Word::Resolved, reason, Some(incident));
+                }
             }
         }
         Fact::RunEnded { incident, outcome } => {

@@ -199,6 +199,8 @@ impl Incident {
             What::NoReturn => {
                 if let Phase::Running { past_no_return, .. } = &mut self.phase {
                     *past_no_return = true;
+                    // An abort that came too late is none: past this point nothing is undone by itself.
+                    self.aborting = false;
                 }
             }
             What::Resolved => self.resolved_ms = Some(event.at_ms),

@@ -48,4 +48,13 @@ mod tests {
             assert_eq!(operator.service.unwrap().runbooks, [Path::new("/etc/lifeboat/runbooks")]);
         }
     }
+
+    #[test]
+    fn it_offers_all_that_the_operators_language_has() {
+        let written = TEXT.replace("/-", "");
+        for node in lifeboat_runbook::operator::NODES {
+            let there = written.lines().any(|line| line.split_whitespace().next() == Some(node));
+            assert!(there, "'{node}' is not in what 'lifeboat init' writes");
+        }
+    }
 }

@@ -16,6 +16,10 @@ use crate::world::World;
 /// What the operator's file, the secret or the store has against it.
 pub fn encrypt(world: &World) -> Result<Exit, Error> {
     let options = world.store_options(&world.operator()?)?;
+    if options.key.is_none() {
+        // Encrypted without that line, no command would open it again.
+        return Err(no_secret(world));
+    }
     let copy = lifeboat_store::encrypt(&world.data, &stamp(), &options)?;
     if world.screen.json {
         put_json(&json!({ "encrypted": true, "copy": copy }))?;
@@ -26,16 +30,20 @@ pub fn encrypt(world: &World) -> Result<Exit, Error> {
     Ok(Exit::Success)
 }
 
+fn no_secret(world: &World) -> Error {
+    let file = world.config.as_ref().map_or_else(|| "lifeboat.kdl".to_owned(), |path| path.display().to_string());
+    Error::new("LB0616", "the operator's file names no secret for the journal; nothing was changed").hint(format!(
+        "add to {file}: journal encrypt=\"journal-key\", and where it comes from: secret \"journal-key\" file=\"PATH\""
+    ))
+}
+
 /// Lets an encrypted journal take a new secret: the one that `journal encrypt` names now.
 ///
 /// # Errors
 /// As [`encrypt`].
 pub fn rekey(world: &World, from: &str) -> Result<Exit, Error> {
     let operator = world.operator()?;
-    let new = world.store_options(&operator)?.key.ok_or_else(|| {
-        Error::new("LB0616", "the operator's file names no secret for the journal")
-            .hint("add to lifeboat.kdl: journal encrypt=\"NEW\"")
-    })?;
+    let new = world.store_options(&operator)?.key.ok_or_else(|| no_secret(world))?;
     let old = Key::new(OperatorSecrets::new(&operator).get(from)?.expose().to_vec());
     lifeboat_store::rekey(&world.data, &old, &new)?;
     if world.screen.json {

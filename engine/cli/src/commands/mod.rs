@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod alerts;
 pub mod bundle;
 pub mod check;
 pub mod doctor;
@@ -10,6 +11,7 @@ pub mod fmt;
 pub mod init;
 pub mod journal;
 pub mod needs;
+pub mod pages;
 pub mod plan;
 pub mod plugin;
 pub mod repair;
@@ -17,6 +19,7 @@ pub mod report;
 pub mod run;
 pub mod runs;
 pub mod schedule;
+pub mod scheduled;
 pub mod serve;
 pub mod show;
 pub mod snapshots;
@@ -24,6 +27,7 @@ pub mod through;
 pub mod token;
 pub mod vault;
 pub mod verbs;
+pub mod wanting;
 
 use std::future::Future;
 
@@ -67,6 +71,7 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Cancel { run, compensate, said: speaker } => block(verbs::cancel(world, &run, compensate, &speaker)),
         Command::Init => init::init(world),
         Command::Serve(args) => block(serve::serve(world, args)),
+        Command::Alerts(args) => block(alerts::alerts(world, args)),
         Command::Token(command) => block(token::token(world, command)),
         Command::Report(args) => report::report(world, &args),
         Command::Evidence(command) => bundle::evidence(world, command),
@@ -74,10 +79,16 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Vault(command) => block(vault::vault(world, command)),
         Command::Plugin(PluginCommand::Ls) => plugin::list(world),
         Command::Plugin(PluginCommand::Inspect { name }) => plugin::inspect(world, &name),
+        Command::Schedule(ScheduleCommand::Ls { paths }) if paths.is_empty() => block(scheduled::list(world)),
         Command::Schedule(ScheduleCommand::Ls { paths }) => schedule::list(world, &paths),
+        Command::Schedule(ScheduleCommand::Next { paths, count }) if paths.is_empty() => {
+            block(scheduled::next(world, count))
+        }
         Command::Schedule(ScheduleCommand::Next { paths, count }) => schedule::next(world, &paths, count),
         Command::Journal(JournalCommand::Encrypt) => journal::encrypt(world),
         Command::Journal(JournalCommand::Rekey { from }) => journal::rekey(world, &from),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { dir } => pages::man(world, &dir),
         Command::Doctor { repair: false, .. } => doctor::doctor(world),
         Command::Doctor { cut, .. } => repair::repair(world, &cut),
     }

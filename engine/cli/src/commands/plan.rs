@@ -11,6 +11,7 @@ use lifeboat_runbook::Severity;
 
 use crate::args::{PlanFormat, RunbookArgs};
 use crate::commands::check::print;
+use crate::commands::wanting::wanting;
 use crate::exit::Exit;
 use crate::files;
 use crate::past;
@@ -29,8 +30,11 @@ pub fn plan(world: &World, args: &RunbookArgs, format: PlanFormat) -> Result<Exi
     let format = if world.screen.json { PlanFormat::Json } else { format };
     let outlook = Outlook::of(plan, &past::of(world, &plan.runbook));
     let text = match format {
-        PlanFormat::Text => view::plan_text::render(plan, graph, &outlook, world.screen.colour_out),
-        PlanFormat::Json => view::plan_json::render(plan, graph, &outlook),
+        PlanFormat::Text => {
+            view::plan_text::render(plan, graph, &outlook, world.screen.colour_out)
+                + &view::plan_text::needed(&wanting(plan, &operator), world.screen.colour_out)
+        }
+        PlanFormat::Json => view::plan_json::render(plan, graph, &outlook, &wanting(plan, &operator)),
         PlanFormat::Mermaid => view::plan_mermaid::render(plan, graph, &outlook),
         PlanFormat::Dot => view::plan_dot::render(plan, graph, &outlook),
         PlanFormat::Svg => view::plan_svg::render(plan, graph, &outlook),

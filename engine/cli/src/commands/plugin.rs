@@ -56,6 +56,11 @@ pub fn inspect(world: &World, name: &str) -> Result<Exit, Error> {
     let about = &known.description;
     put(&format!("{} {}\n{}\n{}\n", screen.out(Ink::Bold, name), about.version, about.summary, known.digest));
     put(&format!("{}\n{}", screen.out(Ink::Bold, "settings of a target"), properties(&about.settings)));
+    if !about.secrets.is_empty() {
+        let lines = about.secrets.iter().map(|(name, what)| format!("    {name} secret=\"NAME\"  {what}"));
+        let title = screen.out(Ink::Bold, "settings that are secrets, which a target only names");
+        put(&format!("\n{title}\n{}", lines.collect::<Vec<_>>().join("\n")));
+    }
     for kind in &about.kinds {
         let can: Vec<&str> = [(kind.probe, "can be probed"), (kind.compensate, "can be undone")]
             .into_iter()

@@ -27,13 +27,17 @@ struct Found {
 
 /// A due time of one of several schedules.
 #[derive(Serialize)]
-struct Due {
-    schedule: String,
-    mode: Mode,
-    due_ms: u64,
-    local: String,
+pub struct Due {
+    /// The schedule.
+    pub schedule: String,
+    /// The mode of its runs.
+    pub mode: Mode,
+    /// When, in milliseconds since the Unix epoch.
+    pub due_ms: u64,
+    /// The same on the clock of its zone.
+    pub local: String,
     /// Why nothing will be started then.
-    blackout: Option<String>,
+    pub blackout: Option<String>,
 }
 
 /// Lists the schedules of runbooks, each with its next due time.
@@ -87,23 +91,32 @@ pub fn next(world: &World, paths: &[PathBuf], count: usize) -> Result<Exit, Erro
     for found in &all {
         rows.extend(due(found, now, count)?);
     }
+    print_next(world, rows, count)?;
+    Ok(said(world, &all, refused))
+}
+
+/// Prints due times in their order.
+///
+/// # Errors
+/// What cannot be written as JSON.
+pub fn print_next(world: &World, mut rows: Vec<Due>, count: usize) -> Result<(), Error> {
     rows.sort_by(|one, other| (one.due_ms, &one.schedule).cmp(&(other.due_ms, &other.schedule)));
     rows.truncate(count);
     if world.screen.json {
-        put_json(&rows)?;
-    } else {
-        for row in &rows {
-            put(&format!("{}  {}  {}", line(world, row), row.mode.as_str(), row.schedule));
-        }
+        return put_json(&rows);
     }
-    Ok(said(world, &all, refused))
+    for row in &rows {
+        put(&format!("{}  {}  {}", line(world, row), row.mode.as_str(), row.schedule));
+    }
+    Ok(())
 }
 
 fn name(found: &Found) -> String {
     format!("{}/{}", found.runbook, found.schedule.name.text)
 }
 
-fn line(world: &World, due: &Due) -> String {
+/// A due time in words.
+pub fn line(world: &World, due: &Due) -> String {
     match &due.blackout {
         Some(reason) => {
             format!("{}  {}", due.local, world.screen.out(Ink::Yellow, &format!("starts nothing: blackout, {reason}")))

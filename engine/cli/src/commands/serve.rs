@@ -9,9 +9,15 @@ use lifeboat_core::plan::Mode;
 use lifeboat_core::plugin::Catalog;
 use lifeboat_core::ports::Store;
 use lifeboat_core::{Error, limits};
-use lifeboat_runbook::{Diagnostic, check_with, compile_with};
+use lifeboat_runbook::operator::Intake;
+use lifeboat_runbook::{Diagnostic, Runbook, Trigger, check_with, compile_with};
 use lifeboat_runtime::{Engine, EngineParts};
-use lifeboat_service::{Compiled, Diagnosis, InputView, Looked, Measured, Metrics, Parts, Refused, Server, Workshop};
+use lifeboat_secrets::{OperatorSecrets, Secrets};
+use lifeboat_service::alerts::{Hook, HookKey, HookSecrets, Hooks};
+use lifeboat_service::{
+    AlertTrigger, Compiled, Diagnosis, InputView, Looked, Measured, Metrics, Parts, Refused, ScheduleRule, Server,
+    Workshop,
+};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,6 +27,7 @@ use crate::commands::plan::name_people;
 use crate::exit::Exit;
 use crate::files::{self, Disk};
 use crate::screen::Ink;
+use crate::supervisor::Supervisor;
 use crate::view::plural;
 use crate::world::World;
 
@@ -30,6 +37,26 @@ const VERSION: &str = concat!("lifeboat ", env!("CARGO_PKG_VERSION"));
 struct Bench {
     catalog: Catalog,
     operator: Operator,
+    intake: Intake,
+}
+
+/// The secrets of hooks.
+struct Keys(OperatorSecrets);
+
+impl HookSecrets for Keys {
+    fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
+        Ok(self.0.get(name)?.expose().to_vec())
+    }
+}
+
+/// The hooks of the operator's file.
+fn hooks(intake: &Intake, operator: &Operator) -> Hooks {
+    let hook = |hook: &lifeboat_runbook::operator::Hook| Hook {
+        source: hook.source.clone(),
+        key: hook.secret.clone().map(|secret| HookKey { secret, scheme: hook.scheme, window_ms: hook.window_ms }),
+    };
+    let all = intake.hooks.iter().map(|(name, found)| (name.clone(), hook(found))).collect();
+    Hooks::new(all, Arc::new(Keys(OperatorSecrets::new(operator))))
 }
 
 fn told(found: &Diagnostic) -> Diagnosis {
@@ -57,6 +84,30 @@ fn unread(file: &Path, error: Error) -> Diagnosis {
     }
 }
 
+impl Bench {
+    /// What starts a runbook by itself: by the clock, and by alerts as far as the operator lets them.
+    fn starts(&self, runbook: &Runbook) -> (Vec<ScheduleRule>, Vec<AlertTrigger>) {
+        let (mut schedules, mut alerts) = (Vec::new(), Vec::new());
+        let automatic = self.intake.automatic(&runbook.name);
+        for trigger in &runbook.triggers {
+            match trigger {
+                // What has no rule was told as a mistake.
+                Trigger::Schedule(found) => schedules.extend(found.rule(&runbook.name).ok().map(|rule| ScheduleRule {
+                    runbook: runbook.name.clone(),
+                    mode: found.mode,
+                    spec: found.spec.clone(),
+                    rule,
+                })),
+                Trigger::Alert(found) => alerts.push(AlertTrigger {
+                    trigger: found.trigger(&runbook.name, automatic.past_no_return),
+                    allowed: automatic.start,
+                }),
+            }
+        }
+        (schedules, alerts)
+    }
+}
+
 impl Workshop for Bench {
     fn look(&self, file: &Path) -> Looked {
         let source = match files::read_source(file) {
@@ -72,13 +123,17 @@ impl Workshop for Bench {
             kind: input.kind.as_str().to_owned(),
             required: input.required,
         };
+        let (schedules, alerts) = self.starts(&runbook);
         Looked {
             description: runbook.description.clone(),
             modes: runbook.modes().into_iter().collect(),
             inputs: runbook.inputs.iter().map(input).collect(),
+            objectives: runbook.objectives,
             name: Some(runbook.name),
             diagnostics,
             files,
+            schedules,
+            alerts,
         }
     }
 
@@ -94,6 +149,11 @@ impl Workshop for Bench {
     fn plugins(&self) -> Vec<Value> {
         let known = self.catalog.values();
         known.map(|known| json!({ "digest": known.digest, "description": known.description })).collect()
+    }
+
+    fn people(&self) -> Vec<String> {
+        let all: std::collections::BTreeSet<&String> = self.operator.roles.values().flatten().collect();
+        all.into_iter().cloned().collect()
     }
 
     fn roles_of(&self, person: &str) -> Option<Vec<String>> {
@@ -113,6 +173,7 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
         .runbooks
         .extend(args.runbooks.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())));
     settings.safe()?;
+    let intake = world.intake()?;
     let (store, _) = world.store(&operator)?;
     let store: Arc<dyn Store> = Arc::new(store);
     let metrics = Arc::new(Metrics::new());
@@ -131,7 +192,8 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
         engine,
         store,
         clock: Arc::new(SystemClock),
-        workshop: Arc::new(Bench { catalog: host.catalog(), operator }),
+        hooks: hooks(&intake, &operator),
+        workshop: Arc::new(Bench { catalog: host.catalog(), operator, intake }),
         metrics,
         settings,
         folder: world.data.clone(),
@@ -139,7 +201,12 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
     })
     .await?;
     greet(world, &server, tls);
-    told_to_stop().await?;
+    let supervisor = Supervisor::new();
+    supervisor.say(&format!("READY=1\nSTATUS=serving on {}", server.address()));
+    stay(&server, &supervisor).await?;
+    tracing::info!("stopping");
+    // What is under way may take its time; systemd is told how much of it there is.
+    supervisor.say(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", (grace_s + 30) * 1_000_000));
     world
         .screen
         .say(&format!("stopping: what is under way has {grace_s} s to come to its end; a second Ctrl-C cuts it off"));
@@ -156,7 +223,25 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
         world.screen.say(&format!("{runs} had attempts under way; they are asked about at the next start"));
     }
     world.screen.say("stopped; nothing is lost");
+    tracing::info!(left, "stopped");
     Ok(Exit::Success)
+}
+
+/// Until somebody wants the service to stop. A supervisor with a watchdog hears that it is well for as long as its store answers.
+async fn stay(server: &Server, supervisor: &Supervisor) -> Result<(), Error> {
+    let Some(every) = supervisor.watchdog() else { return told_to_stop().await };
+    let told = told_to_stop();
+    tokio::pin!(told);
+    loop {
+        tokio::select! {
+            told = &mut told => return told,
+            () = tokio::time::sleep(every) => {
+                if server.is_well().await {
+                    supervisor.say("WATCHDOG=1");
+                }
+            }
+        }
+    }
 }
 
 fn greet(world: &World, server: &Server, tls: bool) {
@@ -164,6 +249,7 @@ fn greet(world: &World, server: &Server, tls: bool) {
     let address = world.screen.err(Ink::Bold, &format!("{scheme}://{}", server.address()));
     world.screen.say(&format!("serving on {address}; stop it with Ctrl-C"));
     let (good, refused) = server.runbooks();
+    tracing::info!(address = %server.address(), tls, good, refused, "serving");
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     world.screen.say(&format!("{}, {} refused (GET /v1/runbooks tells why)", plural(count(good), "runbook"), refused));
     let (up, bad) = server.taken_up();

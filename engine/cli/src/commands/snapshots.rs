@@ -18,8 +18,9 @@ use crate::world::World;
 
 /// A failure of a vault as an error for a person.
 pub fn told(failure: Failure, vault: &str) -> Error {
-    let code = failure.code.map_or("LB0806".to_owned(), |code| code.0.into_owned());
-    let mut error = Error::new("LB0806", failure.message).with("vault", vault);
+    // What the store says itself has no code.
+    let code = failure.code.map_or("LB0760".to_owned(), |code| code.0.into_owned());
+    let mut error = Error::new("LB0760", failure.message).with("vault", vault);
     error.code = lifeboat_core::Code(code.into());
     error.hint = failure.hint;
     error

@@ -111,11 +111,12 @@ async fn carry_out(screen: &Screen, upkeep: &Upkeep, command: VaultCommand) -> R
             show(screen, applied, &plan, repair_lines)
         }
         VaultCommand::Check { depth, .. } => {
-            let report = upkeep.check(depth == Depth::Data, sink).await?;
+            let deep = depth == Depth::Data;
+            let report = upkeep.check(deep, sink).await?;
             if screen.json {
                 put_json(&report)?;
             } else {
-                check_lines(screen, &report).iter().for_each(|line| put(line));
+                check_lines(screen, &report, deep).iter().for_each(|line| put(line));
             }
             Ok(if report.problems.is_empty() && report.damaged.is_empty() { Exit::Success } else { Exit::RunFailed })
         }
@@ -250,14 +251,19 @@ fn repair_lines(_: &Screen, plan: &RepairPlan) -> (Vec<String>, Option<String>) 
     (lines, (!plan.is_empty()).then(|| plan.fingerprint.clone()))
 }
 
-fn check_lines(screen: &Screen, report: &VaultReport) -> Vec<String> {
+fn check_lines(screen: &Screen, report: &VaultReport, deep: bool) -> Vec<String> {
     let mut lines = listed(&report.problems, |problem| format!("  {} {problem}", screen.out(Ink::Red, "BAD")));
     lines.extend(report.damaged.iter().map(damaged_line));
     lines.extend(listed(&report.notes, |note| format!("  note: {note}")));
-    let (packs, all, read) = (report.packs, bytes(report.bytes), bytes(report.bytes_read));
-    lines.push(format!("{} snapshots, {packs} packs, {all}; {read} read and hashed", report.snapshots));
+    let (packs, all) = (report.packs, bytes(report.bytes));
+    let read = if deep { format!("{} read and hashed", bytes(report.bytes_read)) } else { "no data read".to_owned() };
+    lines.push(format!("{} snapshots, {packs} packs, {all}; {read}", report.snapshots));
     if report.problems.is_empty() && report.damaged.is_empty() {
-        lines.push("no damage was found".to_owned());
+        lines.push(if deep {
+            "no damage was found".to_owned()
+        } else {
+            "no damage was found in the structure: index, trees and sizes; --depth data reads and hashes all".to_owned()
+        });
     } else {
         lines.push("'lifeboat vault repair' shows what can be mended".to_owned());
     }

@@ -37,6 +37,16 @@ pub fn render(plan: &Plan, graph: &PlanGraph, outlook: &super::Outlook, colour: 
     page.out
 }
 
+/// What is needed before it can run, as text; empty where nothing is.
+pub fn needed(lines: &[String], colour: bool) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let title = "needed before it can run";
+    let title = if colour { format!("\x1b[33m{title}\x1b[0m") } else { title.to_owned() };
+    lines.iter().fold(format!("\n{title}\n"), |text, line| format!("{text}  {line}\n"))
+}
+
 impl Page<'_> {
     fn paint(&self, style: Style, text: &str) -> String {
         let code = match style {

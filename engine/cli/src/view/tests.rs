@@ -151,7 +151,7 @@ fn golden_files() {
         let graph = PlanGraph::new(&plan).unwrap();
         let outlook = outlook(&plan);
         golden(&format!("{name}.txt"), &super::plan_text::render(&plan, &graph, &outlook, false));
-        golden(&format!("{name}.json"), &super::plan_json::render(&plan, &graph, &outlook));
+        golden(&format!("{name}.json"), &super::plan_json::render(&plan, &graph, &outlook, &[]));
         golden(&format!("{name}.mmd"), &super::plan_mermaid::render(&plan, &graph, &outlook));
         golden(&format!("{name}.dot"), &super::plan_dot::render(&plan, &graph, &outlook));
         golden(&format!("{name}.svg"), &super::plan_svg::render(&plan, &graph, &outlook));
@@ -184,7 +184,7 @@ fn text_stays_within_a_hundred_columns() {
 fn json_reads_back_as_the_same_plan() {
     let plan = recovery();
     let graph = PlanGraph::new(&plan).unwrap();
-    let value: Value = serde_json::from_str(&super::plan_json::render(&plan, &graph, &outlook(&plan))).unwrap();
+    let value: Value = serde_json::from_str(&super::plan_json::render(&plan, &graph, &outlook(&plan), &[])).unwrap();
     let back: Plan = serde_json::from_value(value["plan"].clone()).unwrap();
     assert_eq!(back, plan);
     assert_eq!(value["fingerprint"], json!(plan.fingerprint()));

@@ -157,7 +157,7 @@ pub(super) const OPERATOR: [Node; 21] = [
     node(
         "hook",
         "hook \"NAME\" kind=\"alertmanager\"",
-        "Who may send alerts, to `/v1/hooks/NAME`. Without a secret it shows a token of the service. What follows `window` is for the kind `generic`: where things are in what it sends, by JSON pointers as `/event/status`.",
+        "Who may send alerts, to `/v1/hooks/NAME`. Without a secret it shows a token of the service with the role `sender`; with one, the header `Lifeboat-Signature`. What follows `window` is for the kind `generic`: where things are in what it sends, by JSON pointers as `/event/status`.",
         &[
             (
                 "kind",
@@ -229,6 +229,11 @@ pub(super) const OPERATOR: [Node; 21] = [
                 "grace",
                 "duration, 30s",
                 "How long attempts under way may take to end when the service is stopped; at most 10m.",
+            ),
+            (
+                "traces",
+                "string",
+                "Where traces go, `http://HOST:PORT/v1/traces` or `https://…`: a collector that speaks OTLP over HTTP in JSON.",
             ),
         ],
     ),

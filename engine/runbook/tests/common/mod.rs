@@ -100,6 +100,7 @@ pub fn catalog() -> Catalog {
         version: "0.1.0".to_owned(),
         summary: "Directories".to_owned(),
         settings: object(json!({ "root": { "type": "string", "minLength": 1 } }), json!(["root"])),
+        secrets: [("password".to_owned(), "What opens the vault".to_owned())].into(),
         kinds: fs_kinds(),
         store: true,
     };
@@ -116,6 +117,7 @@ pub fn catalog() -> Catalog {
         version: "0.1.0".to_owned(),
         summary: "Records".to_owned(),
         settings: object(json!({ "zone": text(), "server": text() }), json!(["zone"])),
+        secrets: [("transfer-key".to_owned(), "What signs updates".to_owned())].into(),
         kinds: vec![switch],
         store: false,
     };

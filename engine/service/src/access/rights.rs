@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a token is for. Each role may also look at everything in its scope.
+/// What a token is for. Each role but the sender may also look at everything in its scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -15,6 +15,8 @@ pub enum Role {
     Approver,
     /// Does all of that, makes tokens, reads the record of who did what.
     Admin,
+    /// Sends alerts, and does nothing else: for the token of an Alertmanager.
+    Sender,
 }
 
 /// What somebody wants to do.
@@ -30,11 +32,13 @@ pub enum Right {
     Answer,
     /// Tokens, and the record of who did what.
     Administer,
+    /// Send alerts.
+    Send,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Role; 4] = [Role::Viewer, Role::Operator, Role::Approver, Role::Admin];
+    pub const ALL: [Role; 5] = [Role::Viewer, Role::Operator, Role::Approver, Role::Admin, Role::Sender];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -43,6 +47,7 @@ impl Role {
             Role::Operator => "operator",
             Role::Approver => "approver",
             Role::Admin => "admin",
+            Role::Sender => "sender",
         }
     }
 
@@ -54,7 +59,8 @@ impl Role {
     /// Whether the right comes with the role.
     pub const fn has(self, right: Right) -> bool {
         match right {
-            Right::Look => true,
+            Right::Look => !matches!(self, Role::Sender),
+            Right::Send => matches!(self, Role::Sender | Role::Operator | Role::Admin),
             Right::Start | Right::Steer => matches!(self, Role::Operator | Role::Admin),
             Right::Answer => matches!(self, Role::Approver | Role::Admin),
             Right::Administer => matches!(self, Role::Admin),
@@ -76,6 +82,7 @@ impl Right {
             Right::Steer => "steer runs",
             Right::Answer => "answer approvals",
             Right::Administer => "administer the service",
+            Right::Send => "send alerts",
         }
     }
 
@@ -86,6 +93,7 @@ impl Right {
             Right::Start | Right::Steer => Role::Operator,
             Right::Answer => Role::Approver,
             Right::Administer => Role::Admin,
+            Right::Send => Role::Sender,
         }
     }
 }

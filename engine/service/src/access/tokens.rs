@@ -62,13 +62,17 @@ pub struct Token {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// The person or program that it is for.
-    #[cfg_attr(feature = "openapi", schema(max_length = 100))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, max_length = 100, pattern = r"^[^\s\p{C}]([^\p{C}]*[^\s\p{C}])?$")
+    )]
     pub owner: String,
     /// What it is for.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub note: String,
     /// Its roles; at least one.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
     pub roles: BTreeSet<Role>,
     /// Whether drills may be acted on with it.
     #[serde(default)]
@@ -82,7 +86,17 @@ pub struct NewToken {
     pub runbooks: Vec<String>,
     /// How long it is good for, in seconds: at most a year.
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31622400))]
+    #[serde(deserialize_with = "whole")]
     pub expires_in_s: u64,
+}
+
+/// A whole number. In JSON, and for those who write by its schemas, 60.0 is one.
+fn whole<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(from)?;
+    let wrong = || serde::de::Error::custom(format!("{number} is no whole number of seconds"));
+    number
+        .as_u64()
+        .map_or_else(|| number.to_string().strip_suffix(".0").and_then(|text| text.parse().ok()).ok_or_else(wrong), Ok)
 }
 
 /// A token as it is kept: what proves it is a digest only.

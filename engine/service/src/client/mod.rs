@@ -18,7 +18,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::access::{NewToken, Token};
-use crate::http::{MadeToken, Me, NewRun, RunView};
+use crate::alerts::IncidentView;
+use crate::http::{AlertsPage, IncidentList, MadeToken, Me, NewRun, RunView, ScheduleList, ScheduleView};
 use crate::library::RunbookView;
 use crate::net::connect;
 use crate::problem::Problem;
@@ -153,6 +154,39 @@ impl Client {
         let path = format!("/v1/runs/{run}/events?after={after}");
         let response = self.send(Method::GET, &path, "text/event-stream", None).await?;
         Ok(Follow::new(response.into_body()))
+    }
+
+    /// A page of what became of alerts, newest first.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn alerts(&self, limit: usize, before: Option<u64>) -> Result<AlertsPage, Error> {
+        let cursor = before.map(|before| format!("&cursor={before}")).unwrap_or_default();
+        self.get(&format!("/v1/alerts?limit={limit}{cursor}")).await
+    }
+
+    /// The incidents that are not over.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn incidents(&self) -> Result<Vec<IncidentView>, Error> {
+        Ok(self.get::<IncidentList>("/v1/incidents").await?.incidents)
+    }
+
+    /// Closes an incident.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn close_incident(&self, number: u64, reason: &str) -> Result<Value, Error> {
+        self.ask(Method::POST, &format!("/v1/incidents/{number}/close"), Some(&json!({ "reason": reason }))).await
+    }
+
+    /// The schedules, each with so many due times.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn schedules(&self, next: usize) -> Result<Vec<ScheduleView>, Error> {
+        Ok(self.get::<ScheduleList>(&format!("/v1/schedules?next={next}")).await?.schedules)
     }
 
     /// Makes a token, and gives what its owner sends.

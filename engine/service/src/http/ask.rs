@@ -46,6 +46,22 @@ pub(crate) async fn body(body: Body) -> Result<Bytes, Error> {
     }
 }
 
+/// Whether a body is said to be JSON in UTF-8.
+///
+/// # Errors
+/// `LB1073` it is not.
+pub(crate) fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let plain = kind.split(';').next().unwrap_or_default().trim();
+    let charset = kind.split_once("charset=").map(|(_, charset)| charset.trim().trim_matches('"'));
+    let utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    if plain.eq_ignore_ascii_case("application/json") && utf8 {
+        return Ok(());
+    }
+    let error = Error::new("LB1073", "the body is not declared as JSON in UTF-8");
+    Err(error.hint("send 'Content-Type: application/json'").into())
+}
+
 /// A body of JSON. Fields that are not known are refused: a typing mistake in a name must not go unseen.
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -54,15 +70,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
         let (parts, rest) = request.into_parts();
-        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let plain = kind.split(';').next().unwrap_or_default().trim();
-        let charset = kind.split_once("charset=").map(|(_, charset)| charset.trim().trim_matches('"'));
-        let utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
-        if !plain.eq_ignore_ascii_case("application/json") || !utf8 {
-            return Err(Error::new("LB1073", "the body is not declared as JSON in UTF-8")
-                .hint("send 'Content-Type: application/json'")
-                .into());
-        }
+        is_json(&parts.headers)?;
         let bytes = body(rest).await?;
         serde_json::from_slice(&bytes)
             .map(Json)

@@ -1,6 +1,5 @@
 //! What every call passes: who are you, how often do you come, what is written down of it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +22,8 @@ use crate::problem::{Problem, Refusal};
 
 /// Calls that anybody may make: they tell nothing but that the service is there.
 const OPEN: [&str; 3] = ["/healthz", "/readyz", "/v1/openapi.json"];
+/// Where alerts come in.
+const HOOKS: &str = "/v1/hooks/";
 /// Calls that change nothing though they send something.
 const HARMLESS: [&str; 1] = ["/v1/plans"];
 /// The longest Idempotency-Key.
@@ -86,7 +87,8 @@ fn dress(app: &App, response: &mut Response) {
 }
 
 async fn admit(app: &Arc<App>, route: &str, mut request: Request, next: Next) -> Result<Response, Problem> {
-    let open = OPEN.contains(&route) || (route == "/metrics" && app.settings.open_metrics);
+    // A hook knows its senders itself: by a token, or by a signature.
+    let open = OPEN.contains(&route) || route.starts_with(HOOKS) || (route == "/metrics" && app.settings.open_metrics);
     if open {
         return Ok(next.run(request).await);
     }
@@ -96,7 +98,8 @@ async fn admit(app: &Arc<App>, route: &str, mut request: Request, next: Next) ->
         return Err(too_often(app, seconds));
     }
     request.extensions_mut().insert(Arc::clone(&person));
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD) && !HARMLESS.contains(&route);
+    // Others are refused by the routes: there is none that takes them.
+    let changes = matches!(*request.method(), Method::POST | Method::DELETE) && !HARMLESS.contains(&route);
     if !changes {
         return Ok(next.run(request).await);
     }
@@ -114,19 +117,17 @@ async fn admit(app: &Arc<App>, route: &str, mut request: Request, next: Next) ->
         .unwrap_or_else(|cause| Err(Error::new("LB1071", "the call came to a sudden end").with("cause", cause).into()))
 }
 
-fn too_often(app: &App, seconds: u64) -> Problem {
+pub(super) fn too_often(app: &App, seconds: u64) -> Problem {
     app.metrics.limited();
     let error = Error::new("LB1060", "these are too many calls").hint(format!("send the next one in {seconds} s"));
     Problem { retry_after_s: Some(seconds), ..Problem::from(error) }
 }
 
 /// Who calls.
-async fn known(app: &App, peer: Option<&Peer>, headers: &HeaderMap) -> Result<Person, Problem> {
-    let address: Option<IpAddr> = match peer {
-        Some(Peer::Local(uid)) => return Ok(Person::local(*uid)),
-        Some(Peer::Network(address)) => Some(address.ip()),
-        None => None,
-    };
+pub(super) async fn known(app: &App, peer: Option<&Peer>, headers: &HeaderMap) -> Result<Person, Problem> {
+    if let Some(Peer::Local(uid)) = peer {
+        return Ok(Person::local(*uid));
+    }
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let text = sent.and_then(|sent| sent.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let checked = match text {
@@ -137,13 +138,21 @@ async fn known(app: &App, peer: Option<&Peer>, headers: &HeaderMap) -> Result<Pe
     match checked {
         Ok(token) => Ok(Person::of_token(&token)),
         Err(error) if error.code.0 == "LB1052" => {
-            app.metrics.refused();
-            let limited = address.map_or(Ok(()), |address| app.strangers.call(&address, app.now()));
-            limited.map_err(|seconds| too_often(app, seconds))?;
+            stranger(app, peer)?;
             Err(error.into())
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Counts somebody who came without being known.
+///
+/// # Errors
+/// `LB1060` too many came from there.
+pub(super) fn stranger(app: &App, peer: Option<&Peer>) -> Result<(), Problem> {
+    app.metrics.refused();
+    let Some(Peer::Network(address)) = peer else { return Ok(()) };
+    app.strangers.call(&address.ip(), app.now()).map_err(|seconds| too_often(app, seconds))
 }
 
 /// A call that changes something: written down before and after, and done once for each key.

@@ -11,6 +11,7 @@ use lifeboat_core::state::RunStatus;
 use serde::Serialize;
 
 use super::answer;
+use super::recovery::{self, number, seconds};
 use crate::access::{Person, Right};
 use crate::app::App;
 use crate::metrics::{Gauge, quoted};
@@ -20,7 +21,7 @@ use crate::problem::Problem;
 const DOCUMENT: &str = include_str!("../../../../schemas/openapi.json");
 
 /// All states of a run, so that a state that no run is in is told as 0.
-const STATES: [RunStatus; 9] = [
+pub(super) const STATES: [RunStatus; 9] = [
     RunStatus::Running,
     RunStatus::Waiting,
     RunStatus::Paused,
@@ -65,6 +66,9 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Prob
     if app.runs.look(|_| ()).await.is_err() {
         because.push("the store does not answer");
     }
+    if !app.metrics.writes() {
+        because.push("the store refused the last write");
+    }
     if !app.tls_good.load(Ordering::Acquire) {
         because.push("the files of TLS cannot be used; the earlier ones are");
     }
@@ -82,21 +86,29 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, person: Option<Viewer>)
     if let Some(Viewer(person)) = person {
         person.may(Right::Look)?;
     }
-    let (counts, oldest) = app.runs.look(count).await?;
+    let ((counts, oldest), mut gauges) = app.runs.look(|rows| (count(rows), recovery::gauges(&app, rows))).await?;
+    gauges.extend(now(&app, &counts, oldest));
+    let kind = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+    Ok(([kind], app.metrics.print(&gauges)).into_response())
+}
+
+/// What is looked up about the service as it is now.
+fn now(app: &App, counts: &BTreeMap<&'static str, usize>, oldest: Option<u64>) -> Vec<Gauge<'static>> {
     let states = STATES.iter().map(|status| {
         let labels = format!("{{state=\"{}\"}}", status.as_str());
-        (labels, counts.get(status.as_str()).copied().unwrap_or(0))
+        (labels, number(counts.get(status.as_str()).copied().unwrap_or(0)))
     });
     let all = app.library.all();
     let good = all.iter().filter(|view| view.good).count();
-    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-    let one = |value: u64| vec![(String::new(), value)];
-    let waited = oldest.map_or(0, |since| app.now().saturating_sub(since) / 1_000);
-    let gauges = [
+    let one = |value: f64| vec![(String::new(), value)];
+    let waited = oldest.map_or(0.0, |since| seconds(app.now().saturating_sub(since)));
+    let incidents = app.alerts.open().map_or(0, |open| open.len());
+    vec![
+        Gauge { name: "lifeboat_incidents_open", help: "Incidents that are not over.", values: one(number(incidents)) },
         Gauge {
             name: "lifeboat_info",
             help: "The program.",
-            values: vec![(format!("{{version=\"{}\"}}", quoted(&app.version)), 1)],
+            values: vec![(format!("{{version=\"{}\"}}", quoted(&app.version)), 1.0)],
         },
         Gauge { name: "lifeboat_runs", help: "Runs by state.", values: states.collect() },
         Gauge {
@@ -122,16 +134,18 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, person: Option<Viewer>)
                 ("{state=\"refused\"}".to_owned(), number(all.len() - good)),
             ],
         },
-        Gauge { name: "lifeboat_ready", help: "Whether the service is ready.", values: one(u64::from(app.is_ready())) },
-    ];
-    let kind = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
-    Ok(([kind], app.metrics.print(&gauges)).into_response())
+        Gauge {
+            name: "lifeboat_ready",
+            help: "Whether the service is ready.",
+            values: one(if app.is_ready() { 1.0 } else { 0.0 }),
+        },
+    ]
 }
 
 type Rows = BTreeMap<lifeboat_core::ids::RunId, crate::runs::Row>;
 
 /// How many runs are in each state, and since when the one that waits longest waits.
-fn count(rows: &Rows) -> (BTreeMap<&'static str, u64>, Option<u64>) {
+fn count(rows: &Rows) -> (BTreeMap<&'static str, usize>, Option<u64>) {
     let mut counts = BTreeMap::new();
     let mut oldest: Option<u64> = None;
     for row in rows.values() {

@@ -1,13 +1,17 @@
 //! The API: routes, each with its documentation, behind the guard.
 
+mod alerts;
 mod answer;
 mod ask;
 mod events;
 mod guard;
 mod health;
+mod hooks;
 mod listing;
 mod records;
+mod recovery;
 mod runbooks;
+mod schedules;
 mod start;
 mod stream;
 mod tokens;
@@ -24,11 +28,13 @@ use lifeboat_core::Error;
 use crate::app::App;
 use crate::problem::Problem;
 
+pub use alerts::{AlertsPage, IncidentList};
 pub use events::EventView;
 pub use listing::{RunRow, RunsPage};
 #[cfg(feature = "openapi")]
 pub use openapi::openapi;
 pub use runbooks::{NewPlan, PlanView};
+pub use schedules::{DueView, ScheduleList, ScheduleView};
 pub use start::NewRun;
 pub use tokens::{MadeToken, Me};
 pub use verbs::{ApproveBody, CancelBody, MarkDoneBody, SaidBody};
@@ -66,6 +72,12 @@ macro_rules! routes {
             Get "/v1/tokens" tokens::tokens __path_tokens;
             Post "/v1/tokens" tokens::create __path_create;
             Delete "/v1/tokens/{id}" tokens::revoke __path_revoke;
+            Post "/v1/hooks/{hook}" hooks::hook __path_hook;
+            Post "/v1/hooks/generic/{hook}" hooks::generic __path_generic;
+            Get "/v1/alerts" alerts::list __path_list;
+            Get "/v1/incidents" alerts::incidents __path_incidents;
+            Post "/v1/incidents/{number}/close" alerts::close __path_close;
+            Get "/v1/schedules" schedules::list __path_list;
             Get "/v1/audit" records::audit __path_audit;
             Get "/healthz" health::healthz __path_healthz;
             Get "/readyz" health::readyz __path_readyz;

@@ -1,12 +1,14 @@
 //! The description of the API, made from the routes and their documentation. Built by `cargo xtask schemas` alone: what it needs
 //! would have half of the tree built anew, and the service gives the committed document.
 
+use lifeboat_core::plan::Mode;
+use utoipa::openapi::schema::{Array, ArrayItems, Object, Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, SecurityRequirement};
-use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths};
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, RefOr};
 use utoipa::{__dev::SchemaReferences, Path};
 
-use super::{events, health, listing, records, runbooks, start, tokens, verbs, views};
+use super::{alerts, events, health, hooks, listing, records, runbooks, schedules, start, tokens, verbs, views};
 use crate::problem::Problem;
 
 fn empty() -> OpenApi {
@@ -46,5 +48,57 @@ macro_rules! document {
 
 /// The API as OpenAPI describes it.
 pub fn openapi() -> OpenApi {
-    routes!(document)
+    let mut document = routes!(document);
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.delete];
+        for parameter in
+            operations.into_iter().flatten().flat_map(|operation| operation.parameters.iter_mut().flatten())
+        {
+            if let Some(RefOr::T(Schema::Object(object))) = &mut parameter.schema {
+                narrow(&parameter.name, object);
+            }
+        }
+    }
+    for schema in document.components.iter_mut().flat_map(|components| components.schemas.values_mut()) {
+        let RefOr::T(Schema::Object(whole)) = schema else { continue };
+        for (name, property) in &mut whole.properties {
+            match (name.as_str(), property) {
+                ("mode" | "status" | "reason", RefOr::T(Schema::Object(object))) => narrow(name, object),
+                ("runbooks", RefOr::T(Schema::Array(Array { items: ArrayItems::RefOrSchema(item), .. }))) => {
+                    if let RefOr::T(Schema::Object(object)) = item.as_mut() {
+                        narrow("name", object);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    document
+}
+
+/// What the derives do not say: a parameter that may be left out is not `null`, and what its text may be.
+fn narrow(name: &str, object: &mut Object) {
+    if let SchemaType::Array(types) = &object.schema_type
+        && let Some(only) = types.iter().find(|one| **one != Type::Null)
+    {
+        object.schema_type = SchemaType::Type(only.clone());
+    }
+    if object.schema_type != SchemaType::Type(Type::String) {
+        return;
+    }
+    let mut text = |shortest: usize, longest: usize, pattern: &str| {
+        object.min_length = Some(shortest);
+        object.max_length = Some(longest);
+        object.pattern = Some(pattern.to_owned());
+    };
+    match name {
+        "Idempotency-Key" => text(1, 200, "^[!-~]+$"),
+        "If-Match" => text(1, 20, "^(\\*|\"[0-9]{1,18}\")$"),
+        "cursor" => text(20, 20, "^r-[0-9a-hjkmnp-tv-z]{18}$"),
+        "reason" => text(0, 1_024, "^\\P{C}*$"),
+        "name" => text(1, 200, "^\\P{C}+$"),
+        "mode" => object.enum_values = Some(Mode::ALL.iter().map(|mode| mode.as_str().into()).collect()),
+        "status" => object.enum_values = Some(health::STATES.iter().map(|status| status.as_str().into()).collect()),
+        _ => {}
+    }
 }

@@ -69,7 +69,7 @@ pub struct MarkDoneBody {
     pub outputs: Value,
     /// Files in the data folder that show it. Over the socket only: who sends it has put them there.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>, max_items = 0))]
     pub evidence: Vec<EvidenceFile>,
     /// Why.
     #[serde(default)]

@@ -123,7 +123,7 @@ pub(crate) struct StepsPage {
 
 /// Which part of a list.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Part {
     /// How many: 100, and at most 500.

@@ -11,10 +11,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use lifeboat_alerts::{Kind, Mapping, Scheme, Source};
 use lifeboat_core::ports::{Clock, Store};
 use lifeboat_core::service::Service;
 use lifeboat_runtime::{Engine, EngineParts};
 use lifeboat_service::access::{NewToken, Role, Tokens};
+use lifeboat_service::alerts::{Hook, HookKey, HookSecrets, Hooks};
 use lifeboat_service::{Measured, Metrics, Parts, Server};
 use lifeboat_store::{EmbeddedStore, Options};
 use lifeboat_testkit::{ScriptedExecutor, SeededRng, WallClock, World};
@@ -60,7 +62,9 @@ pub struct Wish {
     pub folder: Option<Arc<TempDir>>,
     pub world: Option<World>,
     /// Puts another store around the real one.
-    pub around: Option<fn(Arc<dyn Store>) -> Arc<dyn Store>>,
+    pub around: Option<Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>>,
+    /// Runbooks that are there from the start, by the names of their files.
+    pub books: Vec<(&'static str, String)>,
 }
 
 impl Bench {
@@ -81,6 +85,9 @@ impl Bench {
             for what in ["chain", "approve", "two", "slow", "fails", "lock"] {
                 std::fs::write(books.join(format!("{what}.kdl")), format!("runbook {what} {what}")).unwrap();
             }
+        }
+        for (name, text) in &wish.books {
+            std::fs::write(books.join(name), text).unwrap();
         }
         let store: Arc<dyn Store> = Arc::new(open(&data).await);
         let store = wish.around.map_or(Arc::clone(&store), |around| around(store));
@@ -107,6 +114,7 @@ impl Bench {
             clock,
             workshop: Arc::new(Toy { roles: wish.roles }),
             metrics,
+            hooks: hooks(),
             settings,
             folder: data,
             version: "lifeboat test".to_owned(),
@@ -191,6 +199,44 @@ impl Bench {
         drop(self);
         (left, folder)
     }
+}
+
+/// The secret by which the hook `own` signs.
+pub const SECRET: &[u8] = b"a secret of tests";
+
+struct Secret;
+
+impl HookSecrets for Secret {
+    fn read(&self, name: &str) -> Result<Vec<u8>, lifeboat_core::Error> {
+        match name {
+            "own" => Ok(SECRET.to_vec()),
+            _ => Err(lifeboat_core::Error::new("LB0801", "there is no such secret")),
+        }
+    }
+}
+
+/// Two hooks by token, one that signs, and one whose secret cannot be read.
+fn hooks() -> Hooks {
+    let hook = |name: &str, kind: Kind, key: Option<HookKey>| {
+        let mapping = Mapping {
+            status: "/state".to_owned(),
+            firing: vec!["down".to_owned()],
+            resolved: vec!["up".to_owned()],
+            group: vec!["/service".to_owned()],
+            tags: Some("/labels".to_owned()),
+            ..Mapping::default()
+        };
+        let source = Source { name: name.to_owned(), kind, mapping: (kind == Kind::Generic).then_some(mapping) };
+        (name.to_owned(), Hook { source, key })
+    };
+    let signs = |secret: &str| Some(HookKey { secret: secret.to_owned(), scheme: Scheme::Timed, window_ms: 300_000 });
+    let all = [
+        hook("alertmanager", Kind::Alertmanager, None),
+        hook("grafana", Kind::Grafana, None),
+        hook("own", Kind::Generic, signs("own")),
+        hook("lost", Kind::Generic, signs("nowhere")),
+    ];
+    Hooks::new(all.into(), Arc::new(Secret))
 }
 
 /// Opens a store. The last tasks of a service that was just stopped may hold it for a moment.

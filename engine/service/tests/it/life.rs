@@ -78,12 +78,22 @@ async fn it_tells_of_its_health_and_counts() {
     bench.status(&run, &root, "waiting").await;
     bench.get("/v1/runs", "wrong").await;
     assert_eq!(bench.get("/metrics", "").await.status, 401);
+    // What listens to runs does so by itself.
+    let counted = || async { bench.get("/metrics", &root).await.text.contains("lifeboat_runs_ended_total{") };
+    crate::bench::until(Duration::from_secs(5), counted).await;
     let text = bench.get("/metrics", &root).await.text;
     for line in [
         "lifeboat_runs{state=\"succeeded\"} 1",
         "lifeboat_runs{state=\"waiting\"} 1",
         "lifeboat_runs{state=\"failed\"} 0",
-        "lifeboat_step_seconds_count{runbook=\"chain\",outcome=\"done\"} 3",
+        "lifeboat_step_seconds_count{runbook=\"chain\",kind=\"restore\",plugin=\"simulated\",outcome=\"done\"} 3",
+        "lifeboat_runs_ended_total{runbook=\"chain\",mode=\"drill\",result=\"succeeded\"} 1",
+        "lifeboat_recovery_seconds{runbook=\"chain\",mode=\"drill\"}",
+        "lifeboat_last_success_timestamp_seconds{runbook=\"chain\",mode=\"drill\"} 1",
+        "lifeboat_drill_age_seconds{runbook=\"slow\"} +Inf",
+        "lifeboat_drill_age_seconds{runbook=\"chain\"} 0.",
+        "lifeboat_objective_seconds{runbook=\"chain\",objective=\"rto\"} 900",
+        "lifeboat_trace_spans_total{result=\"sent\"} 0",
         "lifeboat_runbooks{state=\"good\"} 6",
         "lifeboat_refused_total 2",
         "lifeboat_ready 1",
@@ -143,6 +153,8 @@ fn no_token_is_in_a_log_or_in_the_data_folder() {
     let writer = log.clone();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    // With a second one there, all are asked whether a line is wanted, and not only that of the thread which comes to it first.
+    let _other = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
     // Of this thread alone: the other tests have their own.
     let _guard = tracing::subscriber::set_default(subscriber);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -4,15 +4,20 @@
 // Tests look at the real clock; the code under test is given one.
 #![allow(clippy::disallowed_methods)]
 
+mod alerts;
 mod api;
 mod bench;
 mod bounds;
+mod burst;
 mod life;
 mod local;
 mod once;
 mod openapi;
+mod restart;
 mod rights;
+mod schedules;
 mod streams;
 mod tls;
+mod traces;
 mod verbs;
 mod workshop;

@@ -134,8 +134,8 @@ impl Store for Forgetful {
 
 #[tokio::test]
 async fn what_was_done_before_a_death_is_not_done_again() {
-    let around: fn(Arc<dyn Store>) -> Arc<dyn Store> = |store| Arc::new(Forgetful { store });
-    let bench = Bench::with(Wish { around: Some(around), ..Wish::default() }).await;
+    let around = |store: Arc<dyn Store>| -> Arc<dyn Store> { Arc::new(Forgetful { store }) };
+    let bench = Bench::with(Wish { around: Some(Box::new(around)), ..Wish::default() }).await;
     let token = bench.admin().await;
     let bo = bench.token(all(lifeboat_service::access::Role::Approver, "bo")).await;
     let start = json!({ "runbook": "two", "mode": "drill" });

@@ -1,11 +1,15 @@
-//! A compiler of runbooks of one line: `runbook NAME WHAT`, and the library that is made of them.
+//! A compiler of runbooks of one line: `runbook NAME WHAT`, with what starts it in the lines after it, and the library that is made of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use lifeboat_alerts::Matchers;
+use lifeboat_alerts::kernel::{Agree, Budget, Trigger};
+use lifeboat_core::plan::Effect;
 use lifeboat_core::plan::{Mode, Plan};
-use lifeboat_service::{Compiled, Diagnosis, InputView, Looked, Refused, Workshop};
+use lifeboat_schedule::{Missed, Overlap, Rule, Spec};
+use lifeboat_service::{AlertTrigger, Compiled, Diagnosis, InputView, Looked, Refused, ScheduleRule, Workshop};
 use lifeboat_testkit::PlanBuilder;
 use serde_json::{Value, json};
 
@@ -23,11 +27,56 @@ fn plan(what: &str) -> Option<Plan> {
         "approve" => PlanBuilder::new().approve("go", 1, None).step("after").after(["go"]),
         "two" => PlanBuilder::new().approve("go", 2, None),
         "slow" => PlanBuilder::new().step("slow").step("after").after(["slow"]),
+        "edge" => PlanBuilder::new()
+            .step("safe")
+            .effect(Effect::Compensatable)
+            .step("cut")
+            .after(["safe"])
+            .effect(Effect::Irreversible)
+            .step("slow")
+            .after(["cut"]),
+        "undo" => PlanBuilder::new().step("safe").effect(Effect::Compensatable).approve("go", 1, None).after(["safe"]),
         "fails" => PlanBuilder::new().step("bad").step("after").after(["bad"]),
         "lock" => PlanBuilder::new().approve("go", 1, None).step("held").after(["go"]).lock("the-lock"),
         _ => return None,
     };
     Some(plan.build())
+}
+
+/// `schedule OVERLAP MISSED CRON`
+fn schedule(runbook: &str, line: &str) -> ScheduleRule {
+    let mut words = line.splitn(3, ' ');
+    let spec = Spec {
+        overlap: Overlap::parse(words.next().unwrap()).unwrap(),
+        missed: Missed::parse(words.next().unwrap()).unwrap(),
+        cron: words.next().unwrap().to_owned(),
+        zone: "UTC".to_owned(),
+        ..Spec::default()
+    };
+    let rule = Rule::new(format!("{runbook}/often"), &spec).unwrap();
+    ScheduleRule { runbook: runbook.to_owned(), mode: Mode::Drill, spec, rule }
+}
+
+/// `alert JSON`
+fn alert(runbook: &str, line: &str) -> AlertTrigger {
+    let said: Value = serde_json::from_str(line).unwrap();
+    let text = |name: &str, default: &str| said[name].as_str().unwrap_or(default).to_owned();
+    let number = |name: &str| said[name].as_u64();
+    let past = said["past"] == true;
+    let budget = Budget { starts: number("budget").map_or(100, |n| n.try_into().unwrap()), ..Budget::default() };
+    let trigger = Trigger {
+        runbook: runbook.to_owned(),
+        mode: text("mode", "drill"),
+        sources: ["alertmanager", "grafana", "own"].map(str::to_owned).into(),
+        matchers: Matchers::parse(&text("match", r#"severity="critical""#)).unwrap(),
+        group: said["group"].as_str().map(str::to_owned).into_iter().collect(),
+        hold_ms: number("hold").unwrap_or(0),
+        agree: number("agree").map(|count| Agree::new(count.try_into().unwrap())),
+        budget,
+        runbook_past_no_return: past,
+        operator_past_no_return: past,
+    };
+    AlertTrigger { trigger, allowed: said["off"] != true }
 }
 
 fn mistake(file: &Path, message: &str) -> Diagnosis {
@@ -51,10 +100,17 @@ impl Workshop for Toy {
         }
         let name = words.next().map(str::to_owned);
         let bad = words.next().and_then(plan).is_none();
+        let book = name.clone().unwrap_or_default();
+        let after = |word: &str| -> Vec<String> {
+            text.lines().filter_map(|line| line.strip_prefix(word)).map(str::to_owned).collect()
+        };
         Looked {
             name,
             modes: vec![Mode::Drill, Mode::Failover],
             inputs: vec![InputView { name: "reason".to_owned(), kind: "string".to_owned(), required: false }],
+            objectives: lifeboat_core::plan::Objectives { rto_ms: Some(900_000), ..Default::default() },
+            schedules: after("schedule ").iter().map(|line| schedule(&book, line)).collect(),
+            alerts: after("alert ").iter().map(|line| alert(&book, line)).collect(),
             diagnostics: if bad { vec![mistake(file, "it does nothing")] } else { Vec::new() },
             ..Looked::default()
         }
@@ -71,6 +127,10 @@ impl Workshop for Toy {
 
     fn plugins(&self) -> Vec<Value> {
         vec![json!({ "name": "simulated" })]
+    }
+
+    fn people(&self) -> Vec<String> {
+        self.roles.iter().flatten().flat_map(|(_, people)| people.clone()).collect()
     }
 
     fn roles_of(&self, person: &str) -> Option<Vec<String>> {

@@ -78,6 +78,14 @@ impl ObjectStore for FolderStore {
             write().map_err(|error| failure(key, &error))
         })
     }
+    fn put_new<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(async move {
+            if self.0.join(key).exists() {
+                return Ok(false);
+            }
+            self.put(key, data).await.map(|()| true)
+        })
+    }
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             match std::fs::remove_file(self.0.join(key)) {
@@ -95,6 +103,8 @@ pub struct MemoryStore {
     /// The put with this number (from 1) of a key with `data/` fails as a temporary error.
     pub fail_put: AtomicU64,
     pub puts: AtomicU64,
+    /// Set: what is to be new overwrites all the same, as some servers do it.
+    pub no_conditions: AtomicBool,
     /// Set: gets of `data/` fail as temporary errors.
     pub fail_get: AtomicBool,
 }
@@ -158,6 +168,16 @@ impl ObjectStore for MemoryStore {
             }
             self.objects.lock().unwrap().insert(key.to_owned(), data);
             Ok(())
+        })
+    }
+    fn put_new<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(async move {
+            let mut objects = self.objects.lock().unwrap();
+            if objects.contains_key(key) && !self.no_conditions.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            objects.insert(key.to_owned(), data);
+            Ok(true)
         })
     }
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Failure>> {

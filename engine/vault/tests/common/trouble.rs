@@ -38,8 +38,13 @@ pub struct Trouble {
 
 impl Trouble {
     pub fn new(inner: impl ObjectStore) -> Arc<Self> {
+        Self::over(Arc::new(inner))
+    }
+
+    /// Another way to a store that others have, too.
+    pub fn over(inner: Arc<dyn ObjectStore>) -> Arc<Self> {
         Arc::new(Self {
-            inner: Arc::new(inner),
+            inner,
             changes: AtomicU64::new(0),
             die_at: AtomicU64::new(0),
             after_effect: AtomicBool::new(false),
@@ -81,7 +86,8 @@ fn killed() -> Failure {
 
 impl ObjectStore for Trouble {
     fn location(&self) -> String {
-        self.inner.location()
+        // Each is the way of another engine: those of one process take turns.
+        format!("{}@{self:p}", self.inner.location())
     }
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<Object>, Failure>> {
         Box::pin(async move {
@@ -135,6 +141,14 @@ impl ObjectStore for Trouble {
                 self.putting.fetch_sub(1, Ordering::SeqCst);
                 self.flying.fetch_sub(size, Ordering::SeqCst);
             }
+            if lost { Err(killed()) } else { done }
+        })
+    }
+    fn put_new<'a>(&'a self, key: &'a str, data: Bytes) -> BoxFuture<'a, Result<bool, Failure>> {
+        Box::pin(async move {
+            let lost = self.change()?;
+            tokio::time::sleep(Duration::from_millis(self.put_ms.load(Ordering::SeqCst))).await;
+            let done = self.inner.put_new(key, data).await;
             if lost { Err(killed()) } else { done }
         })
     }

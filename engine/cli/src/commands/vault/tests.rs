@@ -6,7 +6,8 @@ use lifeboat_vault::{PackRewrite, SetAside};
 
 use super::*;
 
-const SCREEN: Screen = Screen { json: false, quiet: false, colour_out: false, colour_err: false, live: false };
+const SCREEN: Screen =
+    Screen { json: false, quiet: false, log_only: false, colour_out: false, colour_err: false, live: false };
 
 fn golden(name: &str, lines: &[String]) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands/vault/golden").join(name);
@@ -106,9 +107,9 @@ fn a_plan_to_repair_and_what_a_check_found() {
         damaged: vec![damaged(4, false), damaged(5, true)],
         notes: vec!["1 packs (16777216 bytes) are in no index".to_owned()],
     };
-    golden("check.txt", &check_lines(&SCREEN, &report));
+    golden("check.txt", &check_lines(&SCREEN, &report, true));
     let whole = VaultReport { snapshots: 7, packs: 12, bytes: 200 << 20, ..VaultReport::default() };
-    golden("check-whole.txt", &check_lines(&SCREEN, &whole));
+    golden("check-whole.txt", &check_lines(&SCREEN, &whole, false));
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! What becomes of the runs of incidents: their point of no return, and their end.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use lifeboat_alerts::kernel::{Fact, IncidentId};
+use lifeboat_core::event::{Event, EventKind, RunResult};
+use lifeboat_core::ids::{RunId, StepId};
+use lifeboat_core::ports::Direction;
+use lifeboat_core::state::RunState;
+
+use super::gate::edge;
+
+/// A run that is looked after.
+#[derive(Clone, Debug)]
+struct Watched {
+    incident: IncidentId,
+    edge: BTreeSet<StepId>,
+}
+
+/// The runs of incidents that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    runs: Mutex<HashMap<RunId, Watched>>,
+}
+
+impl Watch {
+    fn runs(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Watched>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks after a run from now on. What happened to it before is told by [`facts`].
+    pub(crate) fn add(&self, incident: &IncidentId, state: &RunState) {
+        let watched = Watched { incident: incident.clone(), edge: edge(&state.plan) };
+        self.runs().insert(state.run.clone(), watched);
+    }
+
+    pub(crate) fn knows(&self, run: &RunId) -> bool {
+        self.runs().contains_key(run)
+    }
+
+    /// Keeps those runs only that are under way.
+    pub(crate) fn retain(&self, under_way: impl Fn(&RunId) -> bool) {
+        self.runs().retain(|run, _| under_way(run));
+    }
+
+    /// All are looked at anew: something may have been missed.
+    pub(crate) fn clear(&self) {
+        self.runs().clear();
+    }
+
+    /// What an event of a run is for its incident.
+    pub(crate) fn heard(&self, run: &RunId, event: &Event) -> Option<Fact> {
+        let runs = self.runs();
+        let Watched { incident, edge } = runs.get(run)?;
+        let incident = incident.clone();
+        match &event.kind {
+            EventKind::AttemptStarted { step, direction: Direction::Forward, .. } if edge.contains(step) => {
+                Some(Fact::NoReturn { incident })
+            }
+            EventKind::RunFinished { result } => Some(Fact::RunEnded { incident, outcome: word(*result).to_owned() }),
+            EventKind::RunAbandoned { .. } => Some(Fact::RunEnded { incident, outcome: "abandoned".to_owned() }),
+            _ => None,
+        }
+    }
+}
+
+const fn word(result: RunResult) -> &'static str {
+    match result {
+        RunResult::Succeeded => "succeeded",
+        RunResult::Failed => "failed",
+        RunResult::Cancelled => "cancelled",
+        RunResult::Abandoned => "abandoned",
+    }
+}
+
+/// Whether a run has begun what cannot be undone.
+pub(crate) fn past_no_return(state: &RunState) -> bool {
+    let edge = edge(&state.plan);
+    state.steps().any(|(step, now)| edge.contains(&step.id) && now.attempts > 0)
+}
+
+/// What a run is for its incident, as it is now.
+pub(crate) fn facts(incident: &IncidentId, state: &RunState) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if past_no_return(state) {
+        facts.push(Fact::NoReturn { incident: incident.clone() });
+    }
+    if state.result.is_some() {
+        let outcome = state.status().as_str().to_owned();
+        facts.push(Fact::RunEnded { incident: incident.clone(), outcome });
+    }
+    facts
+}

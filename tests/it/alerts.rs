@@ -1,0 +1,201 @@
+//! The example of `examples/service`, with the real binary: drills by the clock, an alert, an approval over the API, and `kill -9` in
+//! between. Each run is told once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::bench::Bench;
+
+struct Served {
+    bench: Bench,
+    child: Option<Child>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Copies the example, with its folders and times those of a test.
+fn example(bench: &Bench) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/service");
+    fs::create_dir_all(bench.path("runbooks")).unwrap();
+    let srv = bench.path("srv");
+    for folder in ["live", "vault", "second", "drill"] {
+        fs::create_dir_all(srv.join(folder)).unwrap();
+    }
+    fs::write(srv.join("live/orders.txt"), "one order\n").unwrap();
+    for name in ["lifeboat.kdl", "alert.json", "runbooks/backup.kdl", "runbooks/orders.kdl"] {
+        let text = fs::read_to_string(root.join(name)).unwrap();
+        let text = text.replace("/srv/orders", srv.to_str().unwrap()).replace("127.0.0.1:7421", "127.0.0.1:0");
+        assert!(name != "runbooks/orders.kdl" || text.contains("cron=\"0 * * * * *\""));
+        bench.write(name, &text.replace("cron=\"0 * * * * *\"", "cron=\"*/3 * * * * *\""));
+    }
+}
+
+impl Served {
+    fn start(&mut self) {
+        fs::remove_file(self.bench.path("background.log")).ok();
+        self.child = Some(self.bench.start(&["serve"]));
+        self.bench.wait_for("refused (GET");
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn call(&self, method: &str, path: &str, token: &str, body: &str) -> Option<(u16, Value)> {
+        let log = fs::read_to_string(self.bench.path("background.log")).unwrap();
+        let address = log.split("http://").nth(1)?.split([';', '\u{1b}']).next()?.to_owned();
+        let mut stream = TcpStream::connect(address).ok()?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+             connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).unwrap_or(Value::Null)))
+    }
+
+    fn token(&self, args: &[&str]) -> String {
+        let all: Vec<&str> = ["token", "create"].iter().chain(args).copied().collect();
+        self.bench.run(&all).expect(0).out.trim().to_owned()
+    }
+
+    fn runs(&self) -> Vec<Value> {
+        self.bench.run(&["runs", "--json"]).expect(0).json().as_array().unwrap().clone()
+    }
+
+    /// The one failover of the orders, once it is in that state.
+    fn failover(&self, status: &str) -> String {
+        self.until(&format!("a failover that is {status}"), || {
+            let found = self.runs();
+            let mine = found
+                .iter()
+                .filter(|run| run["summary"]["mode"] == "failover" && run["summary"]["runbook"] == "orders");
+            let mine: Vec<&Value> = mine.collect();
+            assert!(mine.len() <= 1, "one incident, one run: {mine:?}");
+            mine.iter().any(|run| run["summary"]["status"] == status)
+        });
+        let found = self.runs();
+        let one =
+            found.iter().find(|run| run["summary"]["mode"] == "failover" && run["summary"]["runbook"] == "orders");
+        one.unwrap()["run"].as_str().unwrap().to_owned()
+    }
+
+    fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let begin = Instant::now();
+        while !holds() {
+            let log = fs::read_to_string(self.bench.path("background.log")).unwrap_or_default();
+            assert!(begin.elapsed() < Duration::from_secs(60), "{what} never comes\n{log}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn drills(&self) -> usize {
+        let good = |run: &&Value| run["summary"]["mode"] == "drill" && run["summary"]["status"] == "succeeded";
+        self.runs().iter().filter(good).count()
+    }
+}
+
+#[test]
+fn the_example_tells_each_run_once_over_kills() {
+    let bench = Bench::new();
+    example(&bench);
+    bench.run(&["check", "runbooks", "lifeboat.kdl"]).expect(0);
+    bench.run(&["run", "-y", "runbooks/backup.kdl"]).expect(0);
+    let mut served = Served { bench, child: None };
+    served.start();
+    let sender = served.token(&["alertmanager", "--role", "sender", "--failover"]);
+    let ada = served.token(&["ada", "--role", "approver", "--failover"]);
+    served.until("the first drill", || served.drills() >= 1);
+    let alert = fs::read_to_string(served.bench.path("alert.json")).unwrap();
+    let hook = "/v1/hooks/alertmanager";
+    let (status, said) = served.call("POST", hook, &sender, &alert).unwrap();
+    assert_eq!(status, 200, "{said}");
+    let words: Vec<&str> = said["verdicts"].as_array().unwrap().iter().map(|v| v["word"].as_str().unwrap()).collect();
+    assert_eq!(words, ["opened", "started"]);
+    // At once: whether the run was made already nobody knows.
+    served.kill();
+    served.start();
+    let (status, said) = served.call("POST", hook, &sender, &alert).unwrap();
+    assert_eq!((status, &said["verdicts"][0]["word"]), (200, &json!("repeated")));
+    let run = served.failover("waiting");
+    let view = served.call("GET", &format!("/v1/runs/{run}"), &ada, "").unwrap().1;
+    assert_eq!((&view["started_by"], &view["asking"]), (&json!("lifeboat alerts"), &json!(["go"])));
+    let yes = json!({ "fingerprint": view["fingerprint"], "reason": "the east is gone" }).to_string();
+    let (status, said) = served.call("POST", &format!("/v1/runs/{run}/steps/go/approve"), &ada, &yes).unwrap();
+    assert_eq!(status, 200, "{said}");
+    served.kill();
+    std::thread::sleep(Duration::from_secs(1));
+    served.start();
+    assert_eq!(served.failover("succeeded"), run);
+    assert_eq!(fs::read_to_string(served.bench.path("srv/second/current/orders.txt")).unwrap(), "one order\n");
+    let before = served.drills();
+    served.until("two more drills", || served.drills() >= before + 2);
+    let resolved = alert.replace("\"firing\"", "\"resolved\"").replace("0001-01-01T00:00:00Z", "2026-11-21T02:58:19Z");
+    assert_eq!(served.call("POST", hook, &sender, &resolved).unwrap().0, 200);
+    told_once(&served);
+    // What is told through the service and from the folder is the same.
+    let through = served.bench.run(&["alerts", "--json"]).expect(0).json();
+    let words: Vec<&str> = through.as_array().unwrap().iter().map(|one| one["word"].as_str().unwrap()).collect();
+    assert!(
+        words.starts_with(&["opened", "started", "repeated"]) && words.ends_with(&["attached", "closed"]),
+        "{words:?}"
+    );
+    served.bench.run(&["alerts"]).expect(0).says("its run starts").says(&run);
+    served.bench.run(&["alerts", "--open"]).expect(0).says("no incident is open");
+    served.bench.run(&["schedule", "ls"]).expect(0).says("orders/rehearsal").says("run r-");
+    served.bench.run(&["schedule", "next", "-n", "3"]).expect(0).says("orders/rehearsal");
+    served.kill();
+    let folder = served.bench.run(&["alerts", "--json"]).expect(0).json();
+    assert_eq!(folder, through);
+    served.bench.run(&["schedule", "ls"]).expect(0).says("orders/rehearsal");
+}
+
+/// Each due time is one decision, each run is of one due time, and each step of each run was carried out once.
+fn told_once(served: &Served) {
+    let shown = served.bench.run(&["schedule", "ls", "--json"]).expect(0).json();
+    let decided = shown[0]["decided"].as_array().unwrap().clone();
+    let mut due = BTreeSet::new();
+    let mut made = BTreeMap::new();
+    for one in decided.iter().filter(|one| one["decision"] == "fire") {
+        assert!(due.insert(one["due_ms"].as_u64().unwrap()), "a due time twice: {decided:?}");
+        if let Some(run) = one["made"].as_str() {
+            assert!(made.insert(run.to_owned(), one["due_ms"].clone()).is_none(), "a run twice: {decided:?}");
+        }
+    }
+    let all = served.runs();
+    let drills: Vec<&Value> = all.iter().filter(|run| run["summary"]["mode"] == "drill").collect();
+    // The last one may have been made since.
+    assert!(drills.len().abs_diff(made.len()) <= 1, "{} drills, {decided:?}", drills.len());
+    for run in &all {
+        let name = run["run"].as_str().unwrap();
+        if run["summary"]["status"] != "succeeded" {
+            continue;
+        }
+        let text = served.bench.run(&["events", name]).expect(0).out;
+        let done = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut steps = BTreeMap::new();
+        for event in done.filter(|event| event["event"] == "attempt-finished" && event["outcome"] == "done") {
+            *steps.entry(event["step"].as_str().unwrap().to_owned()).or_insert(0) += 1;
+        }
+        assert!(steps.values().all(|count| *count == 1), "{name}: {steps:?}");
+    }
+}
