@@ -69,6 +69,11 @@ impl Bench {
         bench
     }
 
+    /// A folder with nothing in it: another machine.
+    pub fn bare() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -10,6 +10,7 @@ mod cli;
 mod crash;
 mod damage;
 mod estimate;
+mod evidence;
 mod foresight;
 mod gcs;
 mod mistakes;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::args_estimate::EstimateArgs;
+use crate::args_evidence::{EvidenceCommand, ReportArgs};
 use crate::args_service::{AlertsArgs, NotifyCommand, ServeArgs, TokenCommand};
 use crate::args_vault::VaultCommand;
 
@@ -275,11 +276,11 @@ pub enum Command {
     /// Messages to people: what was told, and whether a channel works.
     #[command(subcommand)]
     Notify(NotifyCommand),
-    /// What a run did, how long it took, against its objectives.
-    Report {
-        /// The run.
-        run: String,
-    },
+    /// What a run did, how long it took, against its objectives: for the terminal, or as a page to keep.
+    Report(ReportArgs),
+    /// Evidence of runs, for others to verify: make, sign, verify, map to clauses.
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// List the snapshots of a vault.
     Snapshots {
         /// The name of the vault's target.

@@ -11,6 +11,8 @@ pub enum Exit {
     RunFailed,
     /// An objective is not met, or nobody can tell: 1.
     NotMet,
+    /// Evidence does not prove what it is to prove: 1.
+    NotVerified,
     /// The runbook was refused, and the diagnostics are printed: 2.
     Refused,
     /// The run waits for a person: 3.
@@ -22,7 +24,7 @@ impl Exit {
     pub const fn code(self) -> u8 {
         match self {
             Exit::Success => 0,
-            Exit::RunFailed | Exit::NotMet => 1,
+            Exit::RunFailed | Exit::NotMet | Exit::NotVerified => 1,
             Exit::Refused => 2,
             Exit::Waits => 3,
         }
@@ -41,6 +43,7 @@ pub fn code_of(error: &Error) -> u8 {
         "07" if matches!(&*error.code.0, "LB0723" | "LB0724" | "LB0740" | "LB0760") => 1,
         "07" if matches!(&*error.code.0, "LB0701" | "LB0702" | "LB0707" | "LB0710") => 2,
         "10" if !matches!(&*error.code.0, "LB1066" | "LB1071") => 2,
+        "11" if matches!(&*error.code.0, "LB1120" | "LB1121" | "LB1129" | "LB1130" | "LB1131") => 2,
         "08" if matches!(&*error.code.0, "LB0801" | "LB0802" | "LB0804" | "LB0810" | "LB0811") => 2,
         _ => 4,
     }

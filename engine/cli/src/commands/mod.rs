@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod alerts;
+pub mod bundle;
 pub mod check;
 pub mod doctor;
 pub mod estimate;
@@ -74,7 +75,8 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Alerts(args) => block(alerts::alerts(world, args)),
         Command::Token(command) => block(token::token(world, command)),
         Command::Notify(command) => block(notify::notify(world, command)),
-        Command::Report { run } => report::report(world, &run),
+        Command::Report(args) => report::report(world, &args),
+        Command::Evidence(command) => bundle::evidence(world, command),
         Command::Snapshots { vault, runbook, mode } => block(snapshots::snapshots(world, &vault, &runbook, &mode)),
         Command::Vault(command) => block(vault::vault(world, command)),
         Command::Plugin(PluginCommand::Ls) => plugin::list(world),

@@ -1,17 +1,22 @@
 //! `report`: what a run did, how long it took, against its objectives.
 
 use lifeboat_core::Error;
+use lifeboat_core::event::Event;
 use lifeboat_core::ids::{Digest, RunId};
 use lifeboat_core::plan::{Mode, Objectives};
 use lifeboat_core::state::{Phase, RunState, RunStatus};
+use lifeboat_evidence::Witness;
+use lifeboat_evidence::facts::{self, DataLoss, Facts};
 use lifeboat_forecast::Forecast;
+use lifeboat_report::{Case, Proof, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::args_evidence::{ReportArgs, ReportFormat};
 use crate::clock::utc;
-use crate::commands::show;
+use crate::commands::{bundle, runs, show};
 use crate::exit::Exit;
-use crate::screen::{Ink, put, put_json};
+use crate::screen::{Ink, put};
 use crate::view::duration::duration;
 use crate::world::World;
 
@@ -128,23 +133,70 @@ fn waited(state: &RunState) -> u64 {
     sum
 }
 
-/// Prints the report.
+/// The report for scripts: [`Report`], the verdict in words, and all figures.
+#[derive(Serialize)]
+struct Full<'a> {
+    #[serde(flatten)]
+    report: Report,
+    verdict: Verdict,
+    facts: &'a Facts,
+}
+
+/// Prints or writes the report.
 ///
 /// # Errors
-/// As [`show::load`].
-pub fn report(world: &World, run: &str) -> Result<Exit, Error> {
-    let (state, _) = show::load(world, run)?;
-    if world.screen.json {
-        put_json(&Report::of(&state))?;
-    } else {
-        put(&text(world, &state));
+/// As [`show::load`]; `LB1131` when the file cannot be written; of a bundle, as [`bundle::contents`].
+pub fn report(world: &World, args: &ReportArgs) -> Result<Exit, Error> {
+    let format = args.format.unwrap_or(if world.screen.json { ReportFormat::Json } else { ReportFormat::Text });
+    let text = match (&args.bundle, &args.run) {
+        (Some(file), _) => {
+            let Some((contents, verdict)) = bundle::contents(world, file, &args.keys)? else {
+                return Ok(Exit::NotVerified);
+            };
+            let (manifest, checks, signatures) = (&contents.manifest, &verdict.checks, &verdict.signatures);
+            let proof = Some(Proof { manifest, checks, signatures });
+            let case = Case { facts: &contents.facts, state: &contents.state, events: &contents.events, proof };
+            written(world, &case, format)?
+        }
+        (None, run) => {
+            let journal = runs::journal(world)?;
+            let run = runs::find(&journal, run.as_deref().unwrap_or_default())?;
+            let state = journal.state(&run).map_err(|broken| broken.error)?;
+            let stored = journal.read(&run)?;
+            let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>()?;
+            let (facts, state) = facts::of(&events, &bundle::witness(&journal, &state))?;
+            written(world, &Case { facts: &facts, state: &state, events: &events, proof: None }, format)?
+        }
+    };
+    match &args.out {
+        Some(path) => {
+            bundle::replace(path, format!("{}\n", text.trim_end()).as_bytes())?;
+            world.screen.say(&format!("written to '{}'", path.display()));
+        }
+        None => put(text.trim_end()),
     }
     Ok(Exit::Success)
 }
 
+fn written(world: &World, case: &Case<'_>, format: ReportFormat) -> Result<String, Error> {
+    match format {
+        ReportFormat::Text => {
+            let times = times(world, case.state, &case.facts.data_loss);
+            Ok(format!("{}\n\n{times}", show::text(world, case.state)))
+        }
+        ReportFormat::Html => lifeboat_report::html(&lifeboat_report::page(case)),
+        ReportFormat::Md => lifeboat_report::markdown(&lifeboat_report::page(case)),
+        ReportFormat::Json => {
+            let full = Full { report: Report::of(case.state), verdict: Verdict::of(case.facts), facts: case.facts };
+            serde_json::to_string_pretty(&full)
+                .map_err(|cause| Error::new("LB0904", "the output cannot be written as JSON").with("cause", cause))
+        }
+    }
+}
+
 /// The report for a person: what [`show::text`] has, and the times.
 pub fn text(world: &World, state: &RunState) -> String {
-    format!("{}\n\n{}", show::text(world, state), times(world, state))
+    format!("{}\n\n{}", show::text(world, state), times(world, state, &own_loss(state)))
 }
 
 /// The end of a watched run: only what its lines have not said already.
@@ -154,11 +206,21 @@ pub fn closing(world: &World, state: &RunState) -> String {
         return text(world, state);
     }
     let name = world.screen.out(Ink::Bold, state.run.as_str());
-    format!("run {name}  {}  {}\n{}", state.plan.runbook, state.status().as_str(), times(world, state))
+    format!(
+        "run {name}  {}  {}\n{}",
+        state.plan.runbook,
+        state.status().as_str(),
+        times(world, state, &own_loss(state))
+    )
+}
+
+/// What was lost, as far as this run alone tells: `report` asks earlier runs, too.
+fn own_loss(state: &RunState) -> DataLoss {
+    facts::data_loss(state, &Witness::default())
 }
 
 /// How long it took, against its objectives.
-fn times(world: &World, state: &RunState) -> String {
+fn times(world: &World, state: &RunState, loss: &DataLoss) -> String {
     let report = Report::of(state);
     let screen = &world.screen;
     let end = report.finished_at.map_or_else(|| "not ended".to_owned(), |at| format!("{} UTC", utc(at)));
@@ -174,8 +236,20 @@ fn times(world: &World, state: &RunState) -> String {
     if report.waited_ms > 0 {
         text.push_str(&format!("\n  of that    {} waiting for people and timers", duration(report.waited_ms)));
     }
-    if let Some(rpo) = report.objectives.rpo_ms {
-        text.push_str(&format!("\n  RPO        {} (data loss is not measured by this version)", duration(rpo)));
+    match (loss.at_most_ms, report.objectives.rpo_ms.map(duration)) {
+        (Some(ms), rpo) => {
+            text.push_str(&format!("\n  data loss  at most {}", duration(ms)));
+            text.push_str(&match (loss.within_rpo, rpo) {
+                (Some(true), Some(rpo)) => format!(" of RPO {rpo}: {}", screen.out(Ink::Green, "within the objective")),
+                (Some(false), Some(rpo)) => format!(" of RPO {rpo}: {}", screen.out(Ink::Red, "over the objective")),
+                _ => String::new(),
+            });
+        }
+        (None, Some(rpo)) => {
+            let why = loss.unknown.as_deref().unwrap_or_default();
+            text.push_str(&format!("\n  data loss  not known, of RPO {rpo}: {why}"));
+        }
+        (None, None) => {}
     }
     text
 }

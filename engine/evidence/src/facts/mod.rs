@@ -1,0 +1,182 @@
+//! What the events of a run say in figures. All of it is worked out from the events alone, and again by whoever verifies;
+//! the one exception is [`Witness`], which is told and not proved, and is marked as such wherever it is used.
+
+mod people;
+mod snapshots;
+mod spent;
+mod steps;
+
+use std::collections::BTreeMap;
+
+use lifeboat_core::Error;
+use lifeboat_core::apply::{apply, create};
+use lifeboat_core::event::{Event, EventKind};
+use lifeboat_core::ids::{Digest, RunId};
+use lifeboat_core::plan::{Mode, Objectives, PluginPin, StepKind};
+use lifeboat_core::state::{Phase, RunState, RunStatus};
+use serde::{Deserialize, Serialize};
+
+pub use people::{Answer, Asked, Attestation, Deed, Wait, WaitFor};
+pub use snapshots::{DataLoss, Restored, SnapshotFact, Taken, Witness, data_loss, learn, used};
+pub use spent::Spent;
+pub use steps::{AttemptFacts, StepFacts};
+
+/// The version of the rules by which figures are worked out. A later one may count otherwise.
+pub const RULES: u32 = 1;
+
+/// The points in time that a recovery passes, in milliseconds since the Unix epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// When the disaster was noticed: no event of this version tells it.
+    pub detected: Option<u64>,
+    /// When the run was made: the recovery time counts from here.
+    pub declared: u64,
+    /// When the last approval was whole; none where nobody was asked or somebody said no.
+    pub approved: Option<u64>,
+    /// When the last step was done that changes something.
+    pub executed: Option<u64>,
+    /// When the last `validate` was done.
+    pub validated: Option<u64>,
+    /// When the run ended.
+    pub ended: Option<u64>,
+}
+
+/// The locks of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockFacts {
+    /// Their names.
+    pub names: Vec<String>,
+    /// When they were taken, and with which fence: each time a larger one.
+    pub taken: Vec<(u64, u64)>,
+}
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// [`RULES`] of who made it.
+    pub rules: u32,
+    /// The run.
+    pub run: RunId,
+    /// The name of the runbook.
+    pub runbook: String,
+    /// What the runbook is for.
+    pub description: String,
+    /// Who owns it.
+    pub owner: Option<String>,
+    /// The mode.
+    pub mode: Mode,
+    /// How the run stands, in one word.
+    pub status: RunStatus,
+    /// The fingerprint of the plan.
+    pub fingerprint: Digest,
+    /// The program that made the run.
+    pub engine: String,
+    /// What the business asked for.
+    pub objectives: Objectives,
+    /// Points in time.
+    pub clock: Clock,
+    /// Recovery time actual: from the making of the run to its end, or to its last event. Milliseconds.
+    pub rta_ms: u64,
+    /// Whether that is within the objective; none without one, and while the run goes on.
+    pub within_rto: Option<bool>,
+    /// Where the time went.
+    pub spent: Spent,
+    /// What was waited for.
+    pub waits: Vec<Wait>,
+    /// Every step.
+    pub steps: Vec<StepFacts>,
+    /// What people were asked, and what they answered.
+    pub approvals: Vec<Asked>,
+    /// Everything that people did.
+    pub people: Vec<Deed>,
+    /// What people vouch for.
+    pub attestations: Vec<Attestation>,
+    /// The plugins that the plan pins.
+    pub plugins: BTreeMap<String, PluginPin>,
+    /// Recovery points that steps made, proved, copied or brought back.
+    pub snapshots: Vec<SnapshotFact>,
+    /// What was lost.
+    pub data_loss: DataLoss,
+    /// Locks.
+    pub locks: LockFacts,
+}
+
+impl Facts {
+    /// Whether the run ended and did what it was for.
+    pub fn succeeded(&self) -> bool {
+        self.status == RunStatus::Succeeded
+    }
+}
+
+/// The facts of a run, and its state, from all of its events.
+///
+/// # Errors
+/// `LB0503` with the number of the first event that cannot follow.
+pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Error> {
+    let none = || Error::new("LB0503", "the run has no events");
+    let first = events.first().ok_or_else(none)?;
+    let mut state = create(first)?;
+    let EventKind::RunCreated { engine, said, .. } = &first.kind else { return Err(none()) };
+    let mut spent = spent::Counter::default();
+    let mut steps = steps::Book::new(&state);
+    let mut people = people::Book::new(first.at, said);
+    let mut locks = LockFacts { names: state.lock_names.clone(), taken: Vec::new() };
+    for event in events.iter().skip(1) {
+        spent.pass(&state, event.at);
+        let seq = state.seq + 1;
+        apply(&mut state, event).map_err(|error| error.with("event", seq))?;
+        spent.after(&state, event);
+        steps.after(event);
+        people.after(&state, event);
+        if let EventKind::LocksTaken { fence, .. } = &event.kind {
+            locks.taken.push((event.at, *fence));
+        }
+    }
+    let clock = clock(&state, people.approved_at());
+    let (approvals, waits, deeds, attestations) = people.close(&state);
+    let (snapshots, data_loss) = snapshots::of(&state, witness);
+    let rta_ms = state.finished_at.unwrap_or(state.updated_at).saturating_sub(state.created_at);
+    let ended = state.status().is_final();
+    let facts = Facts {
+        rules: RULES,
+        run: state.run.clone(),
+        runbook: state.plan.runbook.clone(),
+        description: state.plan.description.clone(),
+        owner: state.plan.owner.clone(),
+        mode: state.plan.mode,
+        status: state.status(),
+        fingerprint: state.fingerprint.clone(),
+        engine: engine.clone(),
+        objectives: state.plan.objectives,
+        clock,
+        rta_ms,
+        within_rto: state.plan.objectives.rto_ms.filter(|_| ended).map(|rto| rta_ms <= rto),
+        spent: spent.spent,
+        waits,
+        steps: steps.close(&state),
+        approvals,
+        people: deeds,
+        attestations,
+        plugins: state.plan.plugins.clone(),
+        snapshots,
+        data_loss,
+        locks,
+    };
+    Ok((facts, state))
+}
+
+fn clock(state: &RunState, approved: Option<u64>) -> Clock {
+    let mut clock = Clock { declared: state.created_at, approved, ended: state.finished_at, ..Clock::default() };
+    for (step, now) in state.steps() {
+        if !matches!(now.phase, Phase::Done) || !step.kind.by_plugin() {
+            continue;
+        }
+        let at = match step.kind {
+            StepKind::Validate => &mut clock.validated,
+            StepKind::Verify => continue,
+            _ => &mut clock.executed,
+        };
+        *at = (*at).max(now.finished_at);
+    }
+    clock
+}
