@@ -4,6 +4,7 @@
 
 mod args;
 mod args_estimate;
+mod args_review;
 mod args_service;
 mod args_vault;
 mod clock;

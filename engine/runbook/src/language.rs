@@ -158,6 +158,11 @@ const APPROVE: [Field; 3] = [
     ("timeout", "duration", "How long the question stands; for ever if it is left out."),
 ];
 const WAIT: [Field; 1] = [("for", "duration", "How long, where it is not the last value: `wait \"NAME\" \"5m\"`.")];
+const VALIDATE: [Field; 1] = [(
+    "scan",
+    "boolean",
+    "It looks for malware: once it is done, a suspect snapshot that comes before it holds no `switch` after it.",
+)];
 
 /// Nodes inside of others.
 const INNER: [Node; 6] = [
@@ -319,6 +324,7 @@ fn step(page: &mut String, kind: StepKind) {
     rows.extend(match kind {
         StepKind::Approve => &APPROVE[..],
         StepKind::Wait => &WAIT[..],
+        StepKind::Validate => &VALIDATE[..],
         _ => &[],
     });
     fields(page, &rows);
@@ -352,7 +358,7 @@ runbook "r" {
     verify "b" snapshot="x" from="t"
     transfer "c" snapshot="x" into="t"
     restore "d" snapshot="x" into="t"
-    validate "e" target="t" { expect "file" path="x" }
+    validate "e" target="t" scan=#true { expect "file" path="x" }
     switch "f" target="t"
     approve "g" role="r" quorum=1 timeout="1m" after="a" only="drill"
     wait "h" for="1m" after="g" except="drill"
@@ -386,6 +392,9 @@ runbook "r" {
                 StepKind::Approve => table.extend(names(name, &APPROVE)),
                 StepKind::Wait => table.extend(names(name, &WAIT)),
                 _ => table.extend(names(name, &POLICY)),
+            }
+            if kind == StepKind::Validate {
+                table.extend(names(name, &VALIDATE));
             }
             if takes_snapshot(kind) {
                 table.insert((name.to_owned(), "snapshot".to_owned()));

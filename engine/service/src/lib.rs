@@ -30,8 +30,8 @@ pub use crate::audit::Entry;
 #[cfg(feature = "openapi")]
 pub use crate::http::openapi;
 pub use crate::http::{
-    ApproveBody, CancelBody, EventView, MadeToken, MarkDoneBody, Me, NewPlan, NewRun, PlanView, RunRow, RunView,
-    RunsPage, SaidBody, StepView, paths,
+    ApproveBody, AttestBody, CancelBody, EventView, MadeToken, MarkDoneBody, Me, NewPlan, NewRun, PlanView, RunRow,
+    RunView, RunsPage, SaidBody, StepView, paths,
 };
 pub use crate::library::RunbookView;
 pub use crate::measured::Measured;

@@ -84,11 +84,13 @@ fn status_of(code: &str) -> StatusCode {
         "LB0501" | "LB0504" | "LB1056" => StatusCode::NOT_FOUND,
         "LB1072" => StatusCode::METHOD_NOT_ALLOWED,
         "LB1059" => StatusCode::REQUEST_TIMEOUT,
-        "LB0502" | "LB0505" | "LB0506" | "LB0511" | "LB0701" | "LB0702" | "LB1057" | "LB1062" => StatusCode::CONFLICT,
+        "LB0502" | "LB0505" | "LB0506" | "LB0511" | "LB0701" | "LB0702" | "LB1057" | "LB1062" | "LB1195" => {
+            StatusCode::CONFLICT
+        }
         "LB1063" => StatusCode::PRECONDITION_FAILED,
         "LB1058" => StatusCode::PAYLOAD_TOO_LARGE,
         "LB1073" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "LB0507" | "LB0508" | "LB0901" | "LB1061" | "LB1064" => StatusCode::UNPROCESSABLE_ENTITY,
+        "LB0507" | "LB0508" | "LB0901" | "LB1061" | "LB1064" | "LB1196" => StatusCode::UNPROCESSABLE_ENTITY,
         "LB1060" => StatusCode::TOO_MANY_REQUESTS,
         "LB0510" | "LB0601" | "LB0603" | "LB0606" | "LB1065" | "LB1068" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,

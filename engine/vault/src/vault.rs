@@ -2,6 +2,7 @@
 //! with the key that the password gave once: what another process wrote since is seen.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +21,7 @@ use crate::lock::Lock;
 use crate::session::{Session, explain, repository};
 use crate::snapshot::{Request, info};
 use crate::watch::Watch;
-use crate::{check, copy, making, restore, snapshot, throttle, tree};
+use crate::{check, copy, doubts, making, restore, snapshot, throttle, tree};
 
 /// Vaults in the restic format.
 #[derive(Debug, Default)]
@@ -222,6 +223,10 @@ impl Vault for RusticVault {
             })
             .await
         })
+    }
+
+    fn doubts(&self, snapshot: Option<String>) -> BoxFuture<'_, Result<BTreeMap<String, Vec<String>>, Failure>> {
+        Box::pin(self.with(Watch::silent(), move |session| doubts::find(session, snapshot.as_deref())))
     }
 
     fn forget(&self, snapshot: String) -> BoxFuture<'_, Result<(), Failure>> {
