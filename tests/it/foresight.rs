@@ -70,6 +70,7 @@ impl Foresight {
             approval: None,
             wait_ms: None,
             waivers: Vec::new(),
+            scan: false,
             line: 1,
         };
         let pin = PluginPin { version: known.description.version.clone(), digest: known.digest.clone() };

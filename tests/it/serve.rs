@@ -158,3 +158,17 @@ fn a_service_that_would_be_open_to_all_does_not_start() {
     bench.write("lifeboat.kdl", "service { tls cert=\"none.pem\" key=\"none.pem\" }\n");
     bench.run(&["serve", "--listen", "127.0.0.1:0"]).expect(2).says("LB1051");
 }
+
+/// A saved plan goes through the service, too: where the service makes another plan of the runbook by now, it refuses.
+#[test]
+fn a_saved_plan_goes_through_the_service_or_is_refused() {
+    let served = Served::new("");
+    let bench = &served.bench;
+    bench.run(&["plan", "books/long.kdl", "--save", "long.plan"]).expect(0);
+    bench.run(&["run", "-y", "--plan", "long.plan"]).expect(0).says("the service carries it out").says("succeeded");
+    let saved: Value = serde_json::from_str(&fs::read_to_string(bench.path("long.plan")).unwrap()).unwrap();
+    assert_eq!(bench.events()[0]["fingerprint"], saved["fingerprint"]);
+    let text = fs::read_to_string(bench.path("books/long.kdl")).unwrap();
+    bench.write("books/long.kdl", &text.replace("3s", "4s"));
+    bench.run(&["run", "-y", "--plan", "long.plan"]).expect(2).says("LB0506");
+}

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::args_estimate::EstimateArgs;
 use crate::args_evidence::{EvidenceCommand, ReportArgs};
+use crate::args_review::{DiffArgs, RunArgs, SimulateArgs};
 use crate::args_service::{AlertsArgs, NotifyCommand, ServeArgs, TokenCommand};
 use crate::args_vault::VaultCommand;
 
@@ -177,14 +178,21 @@ pub enum Command {
         /// Output format.
         #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
         format: PlanFormat,
+        /// Save it as a file too: 'lifeboat run --plan FILE' runs exactly that, or refuses.
+        #[arg(long, value_name = "FILE")]
+        save: Option<PathBuf>,
     },
+    /// Say what is different between two runbooks or saved plans, most dangerous first.
+    Diff(DiffArgs),
+    /// Play a runbook in a world in which everything goes wrong, and list the branches that nobody handles.
+    Simulate(SimulateArgs),
     /// Tell whether a runbook will meet its objective, from earlier runs and what is given; or work out a model.
     Estimate(Box<EstimateArgs>),
-    /// Carry a runbook out.
+    /// Carry a runbook out, or a saved plan.
     Run {
         #[command(flatten)]
-        /// The runbook.
-        runbook: RunbookArgs,
+        /// The runbook or the plan.
+        what: RunArgs,
         /// Do not ask before starting.
         #[arg(long, short)]
         yes: bool,
@@ -256,6 +264,15 @@ pub enum Command {
         outputs: String,
         /// A file that shows it: kept in the data folder, named in the record by its digest.
         #[arg(long, value_name = "FILE")]
+        evidence: Vec<PathBuf>,
+    },
+    /// Say that a switch may use a snapshot that is suspect, with a file that shows what was looked at; and go on.
+    Attest {
+        #[command(flatten)]
+        /// The run, the step, who and why.
+        verb: StepVerb,
+        /// A file that shows it: kept in the data folder, named in the record by its digest.
+        #[arg(long, required = true, value_name = "FILE")]
         evidence: Vec<PathBuf>,
     },
     /// Begin nothing new in a run; what is under way comes to its end.

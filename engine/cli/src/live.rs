@@ -271,6 +271,12 @@ fn told(at: u64, kind: &EventKind) -> Option<(&StepId, Ink, &'static str, String
         EventKind::WaitStarted { step, until } => {
             (step, Ink::Cyan, "▸", format!("waits for {}", duration(until.saturating_sub(at))))
         }
+        EventKind::SuspectHeld { step, because, .. } => {
+            (step, Ink::Red, "!", format!("held, a snapshot before it is suspect: {}", because.join("; ")))
+        }
+        EventKind::SuspectAttested { step, said, .. } => {
+            (step, Ink::Yellow, "✓", format!("{} attests that it may go on", said.by))
+        }
         EventKind::StepNotNeeded { step, because } => (step, Ink::Dim, "·", format!("not needed: {because}")),
         EventKind::ConditionUnclear { step, failure } => (step, Ink::Red, "✗", failure.message.clone()),
         EventKind::StepMarkedDone { step, said, .. } => {

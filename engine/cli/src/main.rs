@@ -5,6 +5,7 @@
 mod args;
 mod args_estimate;
 mod args_evidence;
+mod args_review;
 mod args_service;
 mod args_vault;
 mod clock;

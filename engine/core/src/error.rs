@@ -3,7 +3,8 @@
 //! A code is stable for ever and has a page (`lifeboat explain LB0123`). Ranges:
 //! `LB01xx` syntax and structure of runbooks, `LB02xx` references and types, `LB03xx` safety rules, `LB04xx` the operator file,
 //! `LB05xx` run state and operator verbs, `LB06xx` the store, `LB07xx` plugins and their host, `LB08xx` vaults,
-//! `LB09xx` the command line, `LB10xx` the service, `LB112x` and `LB113x` evidence and reports.
+//! `LB09xx` the command line, `LB10xx` the service, `LB112x` and `LB113x` evidence and reports, `LB119x` plans before they
+//! run, and what is suspect.
 
 use std::fmt;
 

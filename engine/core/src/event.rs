@@ -212,6 +212,25 @@ pub enum EventKind {
         #[serde(flatten)]
         said: Said,
     },
+    /// A switch whose turn has come is held: a snapshot that comes before it is suspect.
+    SuspectHeld {
+        /// The switch.
+        step: StepId,
+        /// The steps whose outputs say so.
+        from: Vec<StepId>,
+        /// Why the snapshots are suspect, in words.
+        because: Vec<String>,
+    },
+    /// A person looked at what is suspect, and attests that the switch may use it.
+    SuspectAttested {
+        /// The switch.
+        step: StepId,
+        /// Files that show what was looked at.
+        evidence: Vec<EvidenceFile>,
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
     /// A condition of the step does not hold, or what it needs was not needed: the run goes on without it.
     StepNotNeeded {
         /// The step.

@@ -29,6 +29,7 @@ pub mod schema;
 pub mod secrets;
 pub mod service;
 pub mod state;
+pub mod taint;
 pub mod template;
 
 pub use error::{Code, Error};

@@ -415,6 +415,9 @@ pub struct Step {
     /// Rules waived for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waiver>,
+    /// Whether it is a scan: once it is done, a suspect snapshot that comes before it holds no switch after it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scan: bool,
     /// The line of the runbook that it comes from, from 1.
     pub line: u32,
 }

@@ -96,6 +96,13 @@ pub enum Phase {
         /// What made it unknowable.
         reason: String,
     },
+    /// A switch that is held because of a suspect snapshot: a person has to attest that it may be used.
+    Suspect {
+        /// The steps whose outputs say that it is suspect.
+        from: Vec<StepId>,
+        /// Why, in words.
+        because: Vec<String>,
+    },
     /// People are asked for their approval.
     Approval {
         /// When the question ends.
@@ -144,6 +151,7 @@ impl Phase {
             Phase::Backoff { .. } => "retrying",
             Phase::InDoubt { .. } => "in-doubt",
             Phase::Asking { .. } => "asking",
+            Phase::Suspect { .. } => "suspect",
             Phase::Approval { .. } => "approval",
             Phase::Timer { .. } => "waiting",
             Phase::Done => "done",
@@ -163,6 +171,12 @@ pub struct ByHand {
     pub said: Said,
     /// Files that show it.
     pub evidence: Vec<EvidenceFile>,
+}
+
+impl ByHand {
+    pub(crate) fn of(said: &Said, evidence: &[EvidenceFile]) -> Self {
+        Self { said: said.clone(), evidence: evidence.to_vec() }
+    }
 }
 
 /// All that is known of one step.
@@ -188,6 +202,9 @@ pub struct StepState {
     pub may_have_happened: bool,
     /// Who marked it as done, or as undone, if a person did.
     pub by_hand: Option<Box<ByHand>>,
+    /// Who attested that it may use what is suspect, if a person did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attested: Option<Box<ByHand>>,
 }
 
 impl StepState {
@@ -203,6 +220,7 @@ impl StepState {
             finished_at: None,
             may_have_happened: false,
             by_hand: None,
+            attested: None,
         }
     }
 
@@ -296,6 +314,8 @@ pub struct RunState {
     pub(crate) failed: BTreeSet<usize>,
     /// Whether a step was found not to be needed: only then the references of others are looked at.
     pub(crate) some_not_needed: bool,
+    /// The steps whose outputs say that a snapshot is suspect.
+    pub(crate) suspects: BTreeSet<usize>,
     /// Whether the plan has a fan-out, whose own limit is to be kept.
     pub(crate) has_fans: bool,
 }
@@ -382,7 +402,9 @@ impl RunState {
         if self.held_phases().any(|phase| matches!(phase, Phase::Asking { .. })) {
             return RunStatus::Stuck;
         }
-        if self.held_phases().any(|phase| matches!(phase, Phase::Approval { .. } | Phase::Timer { .. })) {
+        let waits =
+            |phase: &Phase| matches!(phase, Phase::Approval { .. } | Phase::Timer { .. } | Phase::Suspect { .. });
+        if self.held_phases().any(waits) {
             return RunStatus::Waiting;
         }
         RunStatus::Running

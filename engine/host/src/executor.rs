@@ -15,6 +15,7 @@ use crate::bindings::exports::lifeboat::plugin::steps::{
 };
 use crate::bindings::lifeboat::plugin::types::{StepCall, Target as GuestTarget};
 use crate::bounds::PREVIEW_MS_MAX;
+use crate::doubt::Looked;
 use crate::fault::{Stop, cut, to_failure};
 use crate::guest::{Bound, Call, Context, Ended};
 use crate::host::{Host, Inner};
@@ -116,6 +117,7 @@ impl Executor {
             capabilities: kind.capabilities.clone(),
             targets,
             plan: Some(Arc::clone(plan)),
+            looked: Looked::default(),
         };
         let limit = Duration::from_millis(step.policy.timeout_ms);
         let gate = Arc::clone(&self.host.attempts);
@@ -238,7 +240,7 @@ impl StepExecutor for Executor {
             }
             let effect = attempt.plan.step(&attempt.step).map_or(Effect::Irreversible, |step| step.effect);
             let indices = call.plugin.steps.clone();
-            let direction = attempt.direction;
+            let (direction, looked) = (attempt.direction, call.context.looked.clone());
             let result = call
                 .run(move |store, instance| {
                     Box::pin(async move {
@@ -250,7 +252,11 @@ impl StepExecutor for Executor {
                     })
                 })
                 .await;
-            judge(result, effect)
+            let mut outcome = judge(result, effect);
+            if let Outcome::Done { outputs } = &mut outcome {
+                looked.mark(outputs).await;
+            }
+            outcome
         })
     }
 
@@ -280,8 +286,8 @@ impl StepExecutor for Executor {
                 Ok(ready) => ready,
                 Err(failure) => return ProbeAnswer::CannotTell { reason: failure.message },
             };
-            let indices = call.plugin.steps.clone();
-            answer(
+            let (indices, looked) = (call.plugin.steps.clone(), call.context.looked.clone());
+            let mut answer = answer(
                 call.run(move |store, instance| {
                     Box::pin(async move {
                         let steps: Steps = indices.load(&mut *store, instance)?;
@@ -289,7 +295,11 @@ impl StepExecutor for Executor {
                     })
                 })
                 .await,
-            )
+            );
+            if let ProbeAnswer::Happened { outputs } = &mut answer {
+                looked.mark(outputs).await;
+            }
+            answer
         })
     }
 }

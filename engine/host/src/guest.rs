@@ -14,6 +14,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::lifeboat::plugin::types::Error as GuestError;
 use crate::bounds::{CANCEL_GRACE_MS, GUEST_TO_HOST_BYTES_MAX, HANDLES_MAX};
+use crate::doubt::Looked;
 use crate::fault::{Stop, refused};
 use crate::host::Inner;
 use crate::meter::Meter;
@@ -47,6 +48,8 @@ pub struct Context {
     pub targets: Vec<Bound>,
     /// The plan, for the pins of other plugins.
     pub plan: Option<Arc<Plan>>,
+    /// The snapshots that it had in its hands.
+    pub looked: Looked,
 }
 
 impl Context {

@@ -220,6 +220,7 @@ impl Host {
                 capabilities: Vec::new(),
                 targets: Vec::new(),
                 plan: None,
+                looked: crate::doubt::Looked::default(),
             },
             sink: Arc::new(Quiet),
             limit: Duration::from_millis(DESCRIBE_MS_MAX),

@@ -15,6 +15,7 @@ mod bindings;
 pub mod bounds;
 mod cache;
 mod caps;
+mod doubt;
 mod engine;
 mod executor;
 mod fault;

@@ -84,6 +84,7 @@ impl PluginStore {
                 capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
                 targets: vec![self.bound.clone()],
                 plan: None,
+                looked: crate::doubt::Looked::default(),
             },
             sink: Arc::new(Quiet),
             limit: Duration::from_millis(STORE_CALL_MS_MAX),

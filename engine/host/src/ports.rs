@@ -3,6 +3,7 @@
 //! The vault crate stands between them: it implements [`VaultProvider`] with an [`ObjectStore`] that the host makes out of
 //! a plugin. Neither side knows the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -142,6 +143,9 @@ pub trait Vault: Send + Sync + 'static {
         tags: Vec<String>,
         sink: Arc<dyn AttemptSink>,
     ) -> BoxFuture<'_, Result<SnapshotInfo, Failure>>;
+    /// Why snapshots look as if what they were taken of had been tampered with, by id, each held against the earlier ones of
+    /// its label; those that do not are left out. All of them, or the one of that full id.
+    fn doubts(&self, snapshot: Option<String>) -> BoxFuture<'_, Result<BTreeMap<String, Vec<String>>, Failure>>;
     /// Removes a snapshot from the list; its data is freed by a prune.
     fn forget(&self, snapshot: String) -> BoxFuture<'_, Result<(), Failure>>;
 }

@@ -184,6 +184,7 @@ fn one_step(step: &StepDef, found: &Resolved, after: BTreeSet<StepId>, catalog: 
         approval: step.approval.clone(),
         wait_ms: step.wait_ms,
         waivers: step.waivers.iter().map(|(waiver, _)| waiver.clone()).collect(),
+        scan: step.scan,
         line: u32::try_from(report.line_of(step.head.offset)).unwrap_or(u32::MAX),
     }
 }

@@ -41,6 +41,7 @@ pages! {
     LB1099
     LB1120 LB1121 LB1122 LB1123 LB1124 LB1125 LB1126 LB1127
     LB1128 LB1129 LB1130 LB1131 LB1132
+    LB1190 LB1191 LB1192 LB1194 LB1195 LB1196
 }
 
 /// The page of a code, in Markdown. Upper and lower case are the same.

@@ -171,6 +171,11 @@ const NOTIFY: [Field; 3] = [
     ),
 ];
 const WAIT: [Field; 1] = [("for", "duration", "How long, where it is not the last value: `wait \"NAME\" \"5m\"`.")];
+const VALIDATE: [Field; 1] = [(
+    "scan",
+    "boolean",
+    "It looks for malware: once it is done, a suspect snapshot that comes before it holds no `switch` after it.",
+)];
 
 /// Nodes inside of others.
 const INNER: [Node; 6] = [
@@ -333,6 +338,7 @@ fn step(page: &mut String, kind: StepKind) {
         StepKind::Approve => &APPROVE[..],
         StepKind::Wait => &WAIT[..],
         StepKind::Notify => &NOTIFY[..],
+        StepKind::Validate => &VALIDATE[..],
         _ => &[],
     });
     fields(page, &rows);
@@ -366,7 +372,7 @@ runbook "r" {
     verify "b" snapshot="x" from="t"
     transfer "c" snapshot="x" into="t"
     restore "d" snapshot="x" into="t"
-    validate "e" target="t" { expect "file" path="x" }
+    validate "e" target="t" scan=#true { expect "file" path="x" }
     switch "f" target="t"
     approve "g" role="r" quorum=1 timeout="1m" after="a" only="drill"
     wait "h" for="1m" after="g" except="drill"
@@ -408,6 +414,9 @@ runbook "r" {
                     table.extend(names(name, &NOTIFY));
                 }
                 _ => table.extend(names(name, &POLICY)),
+            }
+            if kind == StepKind::Validate {
+                table.extend(names(name, &VALIDATE));
             }
             if takes_snapshot(kind) {
                 table.insert((name.to_owned(), "snapshot".to_owned()));

@@ -194,6 +194,8 @@ pub struct Compiled {
     pub warnings: Vec<Diagnostic>,
     /// The text that is stored with a run: that of the file, or those of all files, each behind a line that names it.
     pub text: String,
+    /// What starts it by itself.
+    pub triggers: Vec<Trigger>,
 }
 
 /// [`compile_with`] for a runbook in one file. The second part of the result are warnings.
@@ -249,7 +251,7 @@ pub fn compile_with(
     let text = loader.text(&report);
     let source = Digest::of(loader.text_of_plan(&report).as_bytes());
     let plan = compile::plan(&runbook, &resolved, &graph, catalog, values, source, &report);
-    Ok(Compiled { plan, warnings: report.finish(), text })
+    Ok(Compiled { plan, warnings: report.finish(), text, triggers: runbook.triggers })
 }
 
 /// The text of a file in canonical form, with all its comments. Formatting twice is formatting once.

@@ -250,6 +250,7 @@ pub struct StepDef {
     pub(crate) when: Vec<WhenDef>,
     pub(crate) estimate_ms: Option<u64>,
     pub(crate) waivers: Vec<(Waiver, Span)>,
+    pub(crate) scan: bool,
     pub(crate) approval: Option<Approval>,
     pub(crate) wait_ms: Option<u64>,
     pub(crate) head: Span,

@@ -60,6 +60,7 @@ pub(crate) fn read(node: &Node, kind: StepKind, runbook: &mut Runbook, report: &
         when: when::read(&mut fields, report),
         estimate_ms: fields.duration("estimate", report).map(|(ms, _)| ms),
         waivers: waivers(&mut fields, report),
+        scan: kind == StepKind::Validate && fields.boolean("scan", report).is_some_and(|(scan, _)| scan),
         approval: None,
         wait_ms,
         head: node.head,

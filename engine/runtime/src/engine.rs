@@ -313,7 +313,9 @@ impl RunHandle {
         let unwinding = matches!(state.heading, Heading::Unwinding { .. });
         let asks = |phase: &Phase| match phase {
             // A question that was overtaken by the unwinding, or by the end, is nobody's to answer.
-            Phase::Approval { .. } | Phase::Asking { .. } => state.result.is_none() && !unwinding,
+            Phase::Approval { .. } | Phase::Asking { .. } | Phase::Suspect { .. } => {
+                state.result.is_none() && !unwinding
+            }
             Phase::UndoFailed { .. } => state.result.is_none(),
             _ => false,
         };

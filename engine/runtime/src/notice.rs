@@ -39,6 +39,13 @@ pub enum Verb {
         /// Files that show it.
         evidence: Vec<EvidenceFile>,
     },
+    /// What is suspect may be used by this switch.
+    Attest {
+        /// The step.
+        step: StepId,
+        /// Files that show what was looked at.
+        evidence: Vec<EvidenceFile>,
+    },
     /// Begin nothing new.
     Pause,
     /// Go on.

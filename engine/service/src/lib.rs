@@ -37,9 +37,9 @@ pub use crate::audit::Entry;
 #[cfg(feature = "openapi")]
 pub use crate::http::openapi;
 pub use crate::http::{
-    AlertsPage, ApproveBody, CancelBody, DueView, EventView, IncidentList, MadeToken, MarkDoneBody, Me, NewPlan,
-    NewRun, NotificationView, PlanView, RunRow, RunView, RunsPage, SaidBody, ScheduleList, ScheduleView, StepView,
-    Tested, paths,
+    AlertsPage, ApproveBody, AttestBody, CancelBody, DueView, EventView, IncidentList, MadeToken, MarkDoneBody, Me,
+    NewPlan, NewRun, NotificationView, PlanView, RunRow, RunView, RunsPage, SaidBody, ScheduleList, ScheduleView,
+    StepView, Tested, paths,
 };
 pub use crate::library::RunbookView;
 pub use crate::measured::Measured;

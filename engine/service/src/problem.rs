@@ -88,13 +88,12 @@ fn status_of(code: &str) -> StatusCode {
         "LB0501" | "LB0504" | "LB1030" | "LB1056" | "LB1092" => StatusCode::NOT_FOUND,
         "LB1072" => StatusCode::METHOD_NOT_ALLOWED,
         "LB1059" => StatusCode::REQUEST_TIMEOUT,
-        "LB0502" | "LB0505" | "LB0506" | "LB0511" | "LB0701" | "LB0702" | "LB1015" | "LB1035" | "LB1057" | "LB1062" => {
-            StatusCode::CONFLICT
-        }
+        "LB0502" | "LB0505" | "LB0506" | "LB0511" | "LB0701" | "LB0702" | "LB1015" | "LB1035" | "LB1057" | "LB1062"
+        | "LB1195" => StatusCode::CONFLICT,
         "LB1063" => StatusCode::PRECONDITION_FAILED,
         "LB1058" => StatusCode::PAYLOAD_TOO_LARGE,
         "LB1073" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "LB0507" | "LB0508" | "LB0901" | "LB1011" | "LB1012" | "LB1018" | "LB1061" | "LB1064" => {
+        "LB0507" | "LB0508" | "LB0901" | "LB1011" | "LB1012" | "LB1018" | "LB1061" | "LB1064" | "LB1196" => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         "LB1060" => StatusCode::TOO_MANY_REQUESTS,

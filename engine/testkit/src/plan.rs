@@ -76,6 +76,7 @@ impl PlanBuilder {
             approval: None,
             wait_ms: None,
             waivers: Vec::new(),
+            scan: false,
             line,
         });
         self

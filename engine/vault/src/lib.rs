@@ -1,7 +1,7 @@
 //! Snapshots in the restic repository format, kept in any plugin that exports a store.
 //!
 //! The format is written and its bookkeeping is done by `rustic_core`; a vault made here opens with stock `restic` and
-//! the same password, so that a recovery never depends on Lifeboat being alive. Three things are done here and not by
+//! the same password, so that a recovery never depends on Lifeboat being alive. These things are done here and not by
 //! the library, each for a reason:
 //!
 //! - **Reading the source** ([`source`]): entries are opened through directory handles without following links, so a
@@ -10,6 +10,8 @@
 //! - **Restoring and checking** ([`restore`], [`check`]): the library writes by path, follows links in the destination
 //!   and only logs what it could not set. Here every write goes through a handle below the destination, every blob is
 //!   hashed before it is written, what is already right is left alone, and everything is synced before it returns.
+//! - **Doubts** ([`doubts`]): a snapshot is held against the earlier ones of its label, and one that looks as if its source had
+//!   been encrypted or emptied is told.
 //! - **Locks** ([`lock`]): the library has none. While it works, a vault has a shared lock of restic's format, so that
 //!   a stock `restic prune` waits or refuses; while it is pruned or repaired, an exclusive one.
 //! - **Retention and prune** ([`keep`], [`prune`]): the library's rules are not restic's to the letter, and its plan does
@@ -23,6 +25,7 @@ mod check;
 mod cipher;
 mod copy;
 mod dirs;
+mod doubts;
 mod error;
 mod exam;
 mod existing;

@@ -65,6 +65,7 @@ fn archive(
         return Err(failure);
     }
     settle_counts(&mut taken, source.seen())?;
+    taken.description = Some(source.seen().sample().words());
     session.watch.go_on()?;
     is_whole()?;
     save(session, &mut taken)?;
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_that_lacks_an_entry_is_refused_and_links_are_not_files() {
-        let seen = Seen { files: 7.into(), others: 2.into(), folders: 3.into() };
+        let seen = Seen { files: 7.into(), others: 2.into(), folders: 3.into(), ..Seen::default() };
         let of = |entries, folders| {
             let mut taken = SnapshotOptions::default().to_snapshot().unwrap();
             let mut summary = SnapshotSummary::default();

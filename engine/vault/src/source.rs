@@ -11,9 +11,10 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use lifeboat_anomaly::{Sample, head::HEAD_BYTES, look};
 use lifeboat_host::temp::is_temp;
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
@@ -36,6 +37,15 @@ pub(crate) struct Seen {
     pub(crate) others: AtomicU64,
     /// Folders, with those above the root.
     pub(crate) folders: AtomicU64,
+    /// What the beginnings of the files look like that were read: those that are new or changed.
+    pub(crate) sample: Mutex<Sample>,
+}
+
+impl Seen {
+    /// What was seen of the files that were read so far.
+    pub(crate) fn sample(&self) -> Sample {
+        *self.sample.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A folder to be recorded under a path of its own.
@@ -85,6 +95,7 @@ pub(crate) struct Opener {
     name: OsString,
     path: PathBuf,
     watch: Arc<Watch>,
+    seen: Arc<Seen>,
 }
 
 impl ReadSourceOpen for Opener {
@@ -102,7 +113,7 @@ impl ReadSourceOpen for Opener {
             Err(std::io::Error::new(std::io::ErrorKind::NotFound, "it is no longer a plain file"))
         });
         match checked {
-            Ok(file) => Ok(SourceFile { file, path: self.path, watch: self.watch }),
+            Ok(file) => Ok(SourceFile { file, path: self.path, watch: self.watch, seen: self.seen, head: Vec::new() }),
             Err(cause) => Err(noted(&self.watch, error::io("read", &self.path, &cause))),
         }
     }
@@ -113,6 +124,17 @@ pub(crate) struct SourceFile {
     file: File,
     path: PathBuf,
     watch: Arc<Watch>,
+    seen: Arc<Seen>,
+    /// Its first bytes, as they were read.
+    head: Vec<u8>,
+}
+
+impl Drop for SourceFile {
+    fn drop(&mut self) {
+        if let Some(found) = look(&self.head) {
+            self.seen.sample.lock().unwrap_or_else(PoisonError::into_inner).count(found);
+        }
+    }
 }
 
 impl Read for SourceFile {
@@ -121,11 +143,14 @@ impl Read for SourceFile {
         if self.watch.go_on().is_err() || self.watch.failure().is_some() {
             return Err(std::io::Error::other("the snapshot was given up"));
         }
-        self.file.read(buffer).inspect_err(|cause| {
+        let count = self.file.read(buffer).inspect_err(|cause| {
             if cause.kind() != std::io::ErrorKind::Interrupted {
                 self.watch.note_failure(error::io("read", &self.path, cause));
             }
-        })
+        })?;
+        let wanted = HEAD_BYTES.saturating_sub(self.head.len()).min(count);
+        self.head.extend_from_slice(buffer.get(..wanted).unwrap_or_default());
+        Ok(count)
     }
 }
 
@@ -260,8 +285,13 @@ impl Walk {
             FileType::RegularFile => NodeType::File,
         };
         let node = Node::new_node(&name, kind, meta);
-        let open =
-            node.is_file().then(|| Opener { dir: dir.clone(), name, path: path.clone(), watch: self.watch.clone() });
+        let open = node.is_file().then(|| Opener {
+            dir: dir.clone(),
+            name,
+            path: path.clone(),
+            watch: self.watch.clone(),
+            seen: self.seen.clone(),
+        });
         Ok(Some(ReadSourceEntry { path, node, open }))
     }
 }

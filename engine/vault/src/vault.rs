@@ -21,7 +21,7 @@ use crate::lock::Lock;
 use crate::session::{Session, explain, repository};
 use crate::snapshot::{Request, info};
 use crate::watch::Watch;
-use crate::{check, copy, making, restore, snapshot, throttle, tree};
+use crate::{check, copy, doubts, making, restore, snapshot, throttle, tree};
 
 /// Vaults in the restic format.
 #[derive(Debug, Default)]
@@ -224,6 +224,10 @@ impl Vault for RusticVault {
             })
             .await
         })
+    }
+
+    fn doubts(&self, snapshot: Option<String>) -> BoxFuture<'_, Result<BTreeMap<String, Vec<String>>, Failure>> {
+        Box::pin(self.with(Watch::silent(), move |session| doubts::find(session, snapshot.as_deref())))
     }
 
     fn forget(&self, snapshot: String) -> BoxFuture<'_, Result<(), Failure>> {

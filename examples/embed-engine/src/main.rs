@@ -80,6 +80,7 @@ fn step(id: &str, kind: StepKind, effect: Effect, after: &[&str], args: Value) -
         approval: None,
         wait_ms: None,
         waivers: Vec::new(),
+        scan: false,
         line: 1,
     }
 }

@@ -154,8 +154,12 @@ fn missing(run: &lifeboat_core::ids::RunId, error: &Error) -> Row {
 
 /// The files that people attached to a run, where they are not what was attached.
 fn evidence(world: &World, state: &RunState) -> Vec<Row> {
-    let files = state.steps().filter_map(|(step, now)| Some((step, now.by_hand.as_deref()?)));
-    let wrong = |(step, hand): (&Step, &ByHand)| {
+    let hands = |(step, now): (_, &lifeboat_core::state::StepState)| {
+        let hands = now.by_hand.iter().chain(&now.attested).map(|hand| (**hand).clone());
+        hands.map(move |hand| (step, hand)).collect::<Vec<(&Step, ByHand)>>()
+    };
+    let files = state.steps().flat_map(hands);
+    let wrong = |(step, hand): (&Step, ByHand)| {
         let rows = hand.evidence.iter().filter_map(|file| {
             let path = evidence::path(&world.data, &file.digest);
             let what = match std::fs::read(&path) {
@@ -165,7 +169,7 @@ fn evidence(world: &World, state: &RunState) -> Vec<Row> {
             };
             let (run, step) = (&state.run, &step.id);
             let text = format!(
-                "run {run}, step '{step}': the evidence '{}' {what}\n      means nobody can show by it that the step was done by hand; \
+                "run {run}, step '{step}': the evidence '{}' {what}\n      means nobody can show by it what was said of the step; \
                  the run goes on\n      do    bring {} back from a copy of the data folder",
                 file.name,
                 path.display()

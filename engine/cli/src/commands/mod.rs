@@ -19,10 +19,12 @@ pub mod repair;
 pub mod report;
 pub mod run;
 pub mod runs;
+pub mod saved;
 pub mod schedule;
 pub mod scheduled;
 pub mod serve;
 pub mod show;
+pub mod simulate;
 pub mod snapshots;
 pub mod through;
 pub mod token;
@@ -50,9 +52,11 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Check { paths, format } => check::check(world, &paths, format),
         Command::Fmt { paths, check } => fmt::fmt(world, &paths, check),
         Command::Explain { code } => explain::explain(&code),
-        Command::Plan { runbook, format } => plan::plan(world, &runbook, format),
+        Command::Plan { runbook, format, save } => plan::plan(world, &runbook, format, save.as_deref()),
+        Command::Diff(args) => saved::diff(world, &args),
+        Command::Simulate(args) => simulate::simulate(world, &args),
         Command::Estimate(args) => estimate::estimate(world, &args),
-        Command::Run { runbook, yes, said: speaker } => block(run::run(world, &runbook, yes, &speaker)),
+        Command::Run { what, yes, said: speaker } => block(run::either(world, what, yes, &speaker)),
         Command::Drill { runbook, inputs, said: speaker } => {
             let args = crate::args::RunbookArgs { runbook, mode: Mode::Drill.as_str().to_owned(), inputs };
             block(run::run(world, &args, true, &speaker))
@@ -66,6 +70,7 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Deny(verb) => block(verbs::deny(world, &verb)),
         Command::Approve { verb, fingerprint } => block(verbs::approve(world, &verb, fingerprint)),
         Command::MarkDone { verb, outputs, evidence } => block(verbs::mark_done(world, &verb, &outputs, &evidence)),
+        Command::Attest { verb, evidence } => block(verbs::attest(world, &verb, &evidence)),
         Command::Pause(verb) => block(verbs::on_run(world, &verb, Verb::Pause)),
         Command::Unpause(verb) => block(verbs::on_run(world, &verb, Verb::Unpause)),
         Command::Abandon(verb) => block(verbs::on_run(world, &verb, Verb::Abandon)),

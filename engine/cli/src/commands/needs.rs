@@ -81,6 +81,14 @@ impl Page<'_> {
                 self.by_hand(step, "or, if it did happen, or you did it by hand:");
                 self.without(id);
             }
+            Phase::Suspect { because, .. } => {
+                self.say(&format!("step '{id}' is held: a snapshot that comes before it is suspect"));
+                because.iter().for_each(|reason| self.say(&format!("  {reason}")));
+                self.say("scan what was restored; if it is good, say so, with a file that shows it:");
+                self.command("attest", &format!("{id} --evidence FILE --reason '…'"));
+                self.say("if it is not:");
+                self.command("cancel", "--compensate --reason '…'");
+            }
             Phase::UndoFailed { .. } => {
                 self.say(&format!("the undo of step '{id}' failed: mend it, then"));
                 self.command("retry", id);

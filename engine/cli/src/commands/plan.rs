@@ -1,16 +1,18 @@
 //! `plan`: what would happen, before it happens.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use lifeboat_core::Error;
 use lifeboat_core::grants::Operator;
 use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::plan::{Mode, Plan};
 use lifeboat_core::plugin::Catalog;
-use lifeboat_runbook::Severity;
+use lifeboat_runbook::{Severity, Trigger};
 
 use crate::args::{PlanFormat, RunbookArgs};
 use crate::commands::check::print;
+use crate::commands::saved;
 use crate::commands::wanting::wanting;
 use crate::exit::Exit;
 use crate::files;
@@ -19,11 +21,11 @@ use crate::screen::put;
 use crate::view::{self, Outlook, plural};
 use crate::world::World;
 
-/// Prints the plan.
+/// Prints the plan, and saves it where that is wished.
 ///
 /// # Errors
-/// Wrong usage, or plugins that cannot be loaded.
-pub fn plan(world: &World, args: &RunbookArgs, format: PlanFormat) -> Result<Exit, Error> {
+/// Wrong usage, plugins that cannot be loaded, or a file that cannot be written.
+pub fn plan(world: &World, args: &RunbookArgs, format: PlanFormat, save: Option<&Path>) -> Result<Exit, Error> {
     let (host, operator) = world.host()?;
     let Some(compiled) = compile(world, args, &host.catalog(), &operator)? else { return Ok(Exit::Refused) };
     let (plan, graph) = (&compiled.plan, &compiled.graph);
@@ -40,6 +42,15 @@ pub fn plan(world: &World, args: &RunbookArgs, format: PlanFormat) -> Result<Exi
         PlanFormat::Svg => view::plan_svg::render(plan, graph, &outlook),
     };
     put(text.trim_end());
+    if let Some(file) = save {
+        let made = saved::of(&compiled);
+        saved::write(file, &made)?;
+        let (shown, print) = (file.display(), &made.fingerprint);
+        world.screen.say(&format!(
+            "saved; run exactly this plan with: {} run --plan {shown} --fingerprint {print}",
+            world.me()
+        ));
+    }
     Ok(Exit::Success)
 }
 
@@ -51,6 +62,8 @@ pub struct Compiled {
     pub graph: PlanGraph,
     /// The runbook's text, with those of the files that it includes and runs.
     pub text: String,
+    /// What starts it by itself; no part of the plan.
+    pub triggers: Vec<Trigger>,
 }
 
 /// Compiles a runbook; `None` when it is refused, with the diagnostics printed.
@@ -64,18 +77,27 @@ pub fn compile(
     catalog: &Catalog,
     operator: &Operator,
 ) -> Result<Option<Compiled>, Error> {
+    let Some(mut compiled) = compile_for_anybody(world, args, catalog)? else { return Ok(None) };
+    name_people(&mut compiled.plan, operator)?;
+    Ok(Some(compiled))
+}
+
+/// [`compile`] without the people of roles.
+///
+/// # Errors
+/// As [`compile`], but for `LB0509`.
+pub fn compile_for_anybody(world: &World, args: &RunbookArgs, catalog: &Catalog) -> Result<Option<Compiled>, Error> {
     let mode = parse_mode(&args.mode)?;
     let inputs = inputs(args)?;
     let source = files::read_source(&args.runbook)?;
     match lifeboat_runbook::compile_with(&source, &files::Disk, catalog, mode, &inputs) {
-        Ok(lifeboat_runbook::Compiled { mut plan, warnings, text }) => {
-            name_people(&mut plan, operator)?;
+        Ok(lifeboat_runbook::Compiled { plan, warnings, text, triggers }) => {
             if !world.screen.quiet {
                 print(&world.screen, &warnings);
             }
             let graph = PlanGraph::new(&plan)
                 .map_err(|cause| Error::new("LB0503", "the plan is no graph").with("cause", format!("{cause:?}")))?;
-            Ok(Some(Compiled { plan, graph, text }))
+            Ok(Some(Compiled { plan, graph, text, triggers }))
         }
         Err(diagnostics) => {
             print(&world.screen, &diagnostics);
@@ -102,6 +124,7 @@ pub fn inputs(args: &RunbookArgs) -> Result<BTreeMap<String, String>, Error> {
 }
 
 /// Writes the people who may answer into the plan, where the operator's file keeps roles: what is shown and approved says who.
+/// All of them are written, also where they are too few somewhere.
 ///
 /// # Errors
 /// `LB0509` too few have a role.
@@ -109,18 +132,19 @@ pub fn name_people(plan: &mut Plan, operator: &Operator) -> Result<(), Error> {
     if operator.roles.is_empty() {
         return Ok(());
     }
+    let mut too_few = Ok(());
     for step in &mut plan.steps {
         let Some(approval) = &mut step.approval else { continue };
-        let people = operator.roles.get(&approval.role).cloned().unwrap_or_default();
-        if people.len() < usize::try_from(approval.quorum).unwrap_or(usize::MAX) {
-            let (role, asked, have) = (&approval.role, approval.quorum, people.len());
+        approval.people = operator.roles.get(&approval.role).cloned().unwrap_or_default();
+        let have = approval.people.len();
+        if have < usize::try_from(approval.quorum).unwrap_or(usize::MAX) && too_few.is_ok() {
+            let (role, asked) = (&approval.role, approval.quorum);
             let text = format!("step '{}' asks for {asked} yes from the role '{role}', which {have} have", step.id);
-            return Err(Error::new("LB0509", text)
+            too_few = Err(Error::new("LB0509", text)
                 .hint(format!("name them in the operator's file: role \"{role}\" \"NAME\" …")));
         }
-        approval.people = people;
     }
-    Ok(())
+    too_few
 }
 
 /// A mode by its name.

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 
 use lifeboat_core::Error;
+use lifeboat_core::event::Said;
+use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::plan::Plan;
 use lifeboat_core::state::RunState;
@@ -10,13 +12,55 @@ use lifeboat_runtime::{Engine, Rest, RunHandle};
 use lifeboat_service::NewRun;
 
 use crate::args::{RunbookArgs, SaidArgs};
-use crate::commands::{plan, report, show, through};
+use crate::args_review::RunArgs;
+use crate::commands::{plan, report, saved, show, through};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::past;
 use crate::screen::{Ink, note, put, put_json};
 use crate::view;
 use crate::world::{World, said};
+
+/// Runs a runbook, or a saved plan exactly as it is.
+///
+/// # Errors
+/// As [`run`]; `LB1190` to `LB1192` when the saved plan or its plugins are not what was saved.
+pub async fn either(world: &World, what: RunArgs, yes: bool, speaker: &SaidArgs) -> Result<Exit, Error> {
+    let RunArgs { runbook, plan, fingerprint, mode, inputs } = what;
+    match (plan, runbook) {
+        (Some(file), _) => saved_plan(world, &file, fingerprint.as_deref(), yes, speaker).await,
+        (None, Some(runbook)) => run(world, &RunbookArgs { runbook, mode, inputs }, yes, speaker).await,
+        (None, None) => Err(Error::new("LB0902", "nothing is named that could be run").hint("name a runbook")),
+    }
+}
+
+async fn saved_plan(
+    world: &World,
+    file: &std::path::Path,
+    fingerprint: Option<&str>,
+    yes: bool,
+    speaker: &SaidArgs,
+) -> Result<Exit, Error> {
+    let said = said(speaker.by.as_deref(), &speaker.reason)?;
+    let saved = saved::read(file)?;
+    fingerprint.map_or(Ok(()), |wanted| saved.is(wanted))?;
+    let (host, operator) = world.host()?;
+    lifeboat_review::check_plugins(&saved.plan, &host.catalog())?;
+    let graph = PlanGraph::new(&saved.plan)
+        .map_err(|cause| Error::new("LB1190", "the plan is no graph").with("cause", cause))?;
+    if !yes && !agreed(world, &saved.plan, &graph)? {
+        world.screen.say("nothing was started");
+        return Ok(Exit::Refused);
+    }
+    if let Some(client) = through::service(world).await? {
+        through::as_oneself(&client, speaker).await?;
+        let inputs = saved::inputs(&saved).into_iter().collect();
+        let (runbook, mode) = (saved.plan.runbook.clone(), saved.plan.mode);
+        let new = NewRun { runbook, mode, inputs, fingerprint: Some(saved.fingerprint), reason: said.why };
+        return through::start_named(world, &client, new).await;
+    }
+    begin(world, &world.engine(&host, &operator)?, saved.plan, saved.text, said).await
+}
 
 /// Compiles, asks, runs.
 ///
@@ -41,9 +85,13 @@ pub async fn run(world: &World, args: &RunbookArgs, yes: bool, speaker: &SaidArg
         };
         return through::start(world, &client, &args.runbook, new).await;
     }
-    let engine = world.engine(&host, &operator)?;
-    let live = Live::start(world.screen, &engine, &compiled.plan);
-    let handle = engine.submit(compiled.plan, compiled.text, said).await?;
+    begin(world, &world.engine(&host, &operator)?, compiled.plan, compiled.text, said).await
+}
+
+/// Makes a run and waits for its rest.
+async fn begin(world: &World, engine: &Engine, plan: Plan, text: String, said: Said) -> Result<Exit, Error> {
+    let live = Live::start(world.screen, engine, &plan);
+    let handle = engine.submit(plan, text, said).await?;
     world.screen.say(&format!(
         "run {} (stop it with Ctrl-C; nothing is lost, 'lifeboat resume' goes on)",
         world.screen.err(Ink::Bold, handle.run().as_str())

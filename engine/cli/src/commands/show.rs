@@ -106,6 +106,7 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
         Phase::Skipped { .. } | Phase::NotNeeded { .. } | Phase::Undone => ("↺", Ink::Dim),
         Phase::Running { .. } | Phase::Backoff { .. } | Phase::Timer { .. } => ("▸", Ink::Cyan),
         Phase::InDoubt { .. } | Phase::Asking { .. } | Phase::Approval { .. } => ("?", Ink::Yellow),
+        Phase::Suspect { .. } => ("!", Ink::Red),
     };
     let took = match (now.started_at, now.finished_at) {
         (Some(start), Some(end)) => duration(end.saturating_sub(start)),
@@ -119,11 +120,16 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
             format!("\n      {code}{}{hint}", failure.message.replace('\n', "\n      "))
         }
         Phase::InDoubt { reason, .. } | Phase::Asking { reason } => format!("\n      {reason}"),
+        Phase::Suspect { from, because } => {
+            let from: Vec<&str> = from.iter().map(|id| id.as_str()).collect();
+            format!("\n      suspect by {}: {}", from.join(", "), because.join("; "))
+        }
         Phase::NotNeeded { because } => format!("  {because}"),
         Phase::Skipped { said } => format!("  by {}: {}", said.by, said.why),
         _ => String::new(),
     };
-    let hand = now.by_hand.as_ref().map_or(String::new(), |hand| by_hand(hand));
+    let hand = now.by_hand.as_ref().map_or(String::new(), |hand| by_hand("by hand, says", hand))
+        + &now.attested.as_ref().map_or(String::new(), |hand| by_hand("may use what is suspect, says", hand));
     let mark = world.screen.out(ink, mark);
     let line = format!(
         "  {mark} {:<width$}  {:<9} {:<11} {took:>8}{tries}{why}{hand}",
@@ -135,9 +141,9 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
 }
 
 /// Who saw to a step, and where the files are that show it.
-fn by_hand(hand: &ByHand) -> String {
+fn by_hand(how: &str, hand: &ByHand) -> String {
     let why = if hand.said.why.is_empty() { String::new() } else { format!(": {}", hand.said.why) };
-    let mut text = format!("\n      by hand, says {}{why}", hand.said.by);
+    let mut text = format!("\n      {how} {}{why}", hand.said.by);
     for file in &hand.evidence {
         text.push_str(&format!("\n      evidence {}, {} bytes, {}", file.name, file.bytes, file.digest));
     }

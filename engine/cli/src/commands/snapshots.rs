@@ -60,12 +60,14 @@ pub async fn snapshots(world: &World, vault: &str, runbook: &Path, mode: &str) -
     let Some((store, password)) = place(world, vault, runbook, mode)? else { return Ok(Exit::Refused) };
     let opened = lifeboat_vault::open(store, password, false).await.map_err(|failure| told(failure, vault))?;
     let all = Arc::clone(&opened).snapshots(None).await.map_err(|failure| told(failure, vault))?;
+    let doubts = Arc::clone(&opened).doubts(None).await.map_err(|failure| told(failure, vault))?;
     if world.screen.json {
         let rows: Vec<_> = all
             .iter()
             .map(|s| {
                 json!({ "id": s.id, "time_ms": s.time_ms, "label": s.label, "tags": s.tags, "files": s.files,
-                "bytes": s.bytes, "bytes_added": s.bytes_added, "parent": s.parent })
+                "bytes": s.bytes, "bytes_added": s.bytes_added, "parent": s.parent,
+                "suspect": doubts.get(&s.id).cloned().unwrap_or_default() })
             })
             .collect();
         put_json(&rows)?;
@@ -84,6 +86,9 @@ pub async fn snapshots(world: &World, vault: &str, runbook: &Path, mode: &str) -
             bytes(snapshot.bytes_added),
             snapshot.label,
         ));
+        for reason in doubts.get(&snapshot.id).into_iter().flatten() {
+            put(&format!("  {} {reason}", world.screen.out(Ink::Red, "suspect:")));
+        }
     }
     Ok(Exit::Success)
 }

@@ -89,7 +89,16 @@ pub async fn start(world: &World, client: &Client, file: &std::path::Path, new: 
         return Err(Error::new("LB0601", message)
             .hint("put the runbook into one of its folders ('service { runbooks \"DIR\" }'), or use another --data"));
     };
-    let view = client.start(&NewRun { runbook: known.name, ..new }).await?;
+    start_named(world, client, NewRun { runbook: known.name, ..new }).await
+}
+
+/// Starts a run of a runbook that the service knows by that name. Where the service makes another plan of it than the one
+/// whose fingerprint is given, it refuses.
+///
+/// # Errors
+/// What it refuses.
+pub async fn start_named(world: &World, client: &Client, new: NewRun) -> Result<Exit, Error> {
+    let view = client.start(&new).await?;
     let plan = state(world, &view.run)?.plan;
     world.screen.say(&format!("run {} (the service carries it out; Ctrl-C only stops the watching)", view.run));
     let follow = client.follow(&view.run, 1).await?;

@@ -123,6 +123,24 @@ pub async fn mark_done(world: &World, args: &StepVerb, outputs: &str, files: &[P
     speak_to(world, &engine, &run, |_| verb, said).await
 }
 
+/// `attest`. The files are kept first, as for [`mark_done`].
+///
+/// # Errors
+/// `LB0901` when a file cannot be read or kept; `LB1195` when the step is not held; as [`on_step`].
+pub async fn attest(world: &World, args: &StepVerb, files: &[PathBuf]) -> Result<Exit, Error> {
+    let said = said(args.said.by.as_deref(), &args.said.reason)?;
+    let keep = || files.iter().map(|path| evidence::keep(&world.data, path)).collect::<Result<Vec<_>, _>>();
+    let step = StepId(args.step.clone());
+    if let Some(client) = through::service(world).await? {
+        through::as_oneself(&client, &args.said).await?;
+        let verb = Verb::Attest { step, evidence: keep()? };
+        return through::speak(world, &client, &args.run, |_| verb, &args.said).await;
+    }
+    let (engine, run, _) = take(world, &args.run).await?;
+    let verb = Verb::Attest { step, evidence: keep()? };
+    speak_to(world, &engine, &run, |_| verb, said).await
+}
+
 /// `cancel`.
 ///
 /// # Errors

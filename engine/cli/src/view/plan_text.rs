@@ -170,6 +170,9 @@ impl Page<'_> {
         if !after.is_empty() {
             details.push(format!("after {}", after.join(", ")));
         }
+        if step.scan {
+            details.push("a scan: what is suspect before it holds no switch after it".to_owned());
+        }
         for waiver in &step.waivers {
             details.push(format!("waived {}: {}", waiver.rule, waiver.reason));
         }

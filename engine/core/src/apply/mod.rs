@@ -75,6 +75,7 @@ pub fn create(event: &Event) -> Result<RunState, Error> {
         complete: 0,
         failed: BTreeSet::new(),
         some_not_needed: false,
+        suspects: BTreeSet::new(),
         has_fans: plan.steps.iter().any(|step| step.fan.is_some()),
         plan: Arc::new((**plan).clone()),
     })
@@ -106,7 +107,7 @@ pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<RunStat
     Ok(state)
 }
 
-fn illegal(message: impl Into<String>) -> Error {
+pub(crate) fn illegal(message: impl Into<String>) -> Error {
     Error::new("LB0503", message).hint("run 'lifeboat doctor' to see what is damaged; other runs are not affected")
 }
 
@@ -157,9 +158,9 @@ pub fn apply(state: &mut RunState, event: &Event) -> Result<(), Error> {
         EventKind::StepRetried { step, .. } => people::retried(state, step, event.at)?,
         EventKind::StepSkipped { step, said } => people::skipped(state, step, said, event.at)?,
         EventKind::StepMarkedDone { step, outputs, evidence, said } => {
-            let hand = ByHand { said: said.clone(), evidence: evidence.clone() };
-            people::marked_done(state, step, outputs, hand, event.at)?;
+            people::marked_done(state, step, outputs, ByHand::of(said, evidence), event.at)?;
         }
+        EventKind::SuspectHeld { .. } | EventKind::SuspectAttested { .. } => state.suspect(&event.kind, event.at)?,
         EventKind::StepNotNeeded { step, because } => {
             state.passes_by(step, event.at, Phase::NotNeeded { because: because.clone() })?;
         }

@@ -13,7 +13,7 @@ use crate::ports::Direction;
 use crate::state::{Heading, Locks, Phase, RunState, StepState};
 
 impl RunState {
-    pub(super) fn place(&self, id: &StepId) -> Result<usize, Error> {
+    pub(crate) fn place(&self, id: &StepId) -> Result<usize, Error> {
         self.index.get(id).copied().ok_or_else(|| illegal(format!("there is no step '{id}'")))
     }
 
@@ -23,7 +23,7 @@ impl RunState {
         Ok((place, step))
     }
 
-    pub(super) fn expect(
+    pub(crate) fn expect(
         &mut self,
         id: &StepId,
         legal: impl Fn(&Phase) -> bool,
@@ -90,6 +90,9 @@ impl RunState {
 
     pub(super) fn done(&mut self, place: usize, outputs: Value, at: u64) {
         self.touch(place);
+        if crate::taint::is_suspect(&outputs) {
+            self.suspects.insert(place);
+        }
         if let Some(step) = self.steps.get_mut(place) {
             step.outputs = Some(outputs);
         }
@@ -109,7 +112,7 @@ impl RunState {
         }
     }
 
-    pub(super) fn going_forward(&self, what: &str) -> Result<(), Error> {
+    pub(crate) fn going_forward(&self, what: &str) -> Result<(), Error> {
         let forward = self.heading == Heading::Forward;
         forward.then_some(()).ok_or_else(|| illegal(format!("{what} while the run does not go forward")))
     }
@@ -163,7 +166,7 @@ impl RunState {
     /// Takes back what only waited: questions, timers, retries. They will not come about, and nobody is to answer them.
     pub(super) fn withdraw(&mut self) {
         let waits = |phase: &Phase| match phase {
-            Phase::Approval { .. } | Phase::Timer { .. } => true,
+            Phase::Approval { .. } | Phase::Timer { .. } | Phase::Suspect { .. } => true,
             Phase::Backoff { direction, .. } => *direction == Direction::Forward,
             _ => false,
         };
@@ -179,7 +182,7 @@ impl RunState {
 
     /// Puts a step into a phase, and into the sets that belong to it. The only place where a phase changes, but for
     /// [`Self::withdraw`].
-    pub(super) fn settle(&mut self, place: usize, phase: Phase, at: u64) {
+    pub(crate) fn settle(&mut self, place: usize, phase: Phase, at: u64) {
         let Some(step) = self.steps.get_mut(place) else { return };
         let was_complete = step.is_complete();
         let closed = matches!(

@@ -9,7 +9,7 @@ mod verbs;
 use std::collections::HashMap;
 
 pub use self::attempts::{attempt_finished, probed, recover, unfillable};
-pub use self::verbs::{abandon, approve, cancel, deny, mark_done, pause, retry, skip, unpause};
+pub use self::verbs::{abandon, approve, attest, cancel, deny, mark_done, pause, retry, skip, unpause};
 use crate::actions::key;
 use crate::condition::{Need, need};
 use crate::event::{EventKind, RunResult};
@@ -149,6 +149,12 @@ fn forward(state: &RunState, round: Round) -> Vec<EventKind> {
             && let Some(passed) = passed_by(state, step)
         {
             events.push(passed);
+            continue;
+        }
+        if now.phase == Phase::Pending
+            && let Some(held) = crate::taint::holds(state, step, now)
+        {
+            events.push(held);
             continue;
         }
         match (&now.phase, step.kind) {

@@ -64,6 +64,7 @@ pub fn skip(state: &RunState, id: &StepId, said: Said) -> Result<EventKind, Erro
         Phase::Failed { .. }
         | Phase::Asking { .. }
         | Phase::InDoubt { .. }
+        | Phase::Suspect { .. }
         | Phase::Backoff { .. }
         | Phase::Timer { .. }
         | Phase::Pending => state.heading == Heading::Forward && step.kind != StepKind::Approve && !over,
@@ -92,6 +93,28 @@ fn needed(state: &RunState, id: &StepId) -> Option<(StepId, String)> {
         let mut used = outputs_used(step).filter(|(name, _)| name == id);
         used.find_map(|(_, output)| Some((step.id.clone(), output?)))
     })
+}
+
+/// A person attests that a switch may use what is suspect.
+///
+/// # Errors
+/// `LB0504` no such step; `LB1195` when it is not held for that; `LB1196` without a file that shows what was looked at.
+pub fn attest(state: &RunState, id: &StepId, evidence: Vec<EvidenceFile>, said: Said) -> Result<EventKind, Error> {
+    let (_, entry) = find(state, id)?;
+    let held = matches!(entry.phase, Phase::Suspect { .. });
+    if !held || state.result.is_some() || state.heading != Heading::Forward {
+        let phase = entry.phase.as_str();
+        return Err(Error::new("LB1195", format!("step '{id}' waits for no attestation: its state is {phase}"))
+            .with("run", &state.run)
+            .hint("'lifeboat show' tells what the run waits for"));
+    }
+    if evidence.is_empty() {
+        return Err(Error::new("LB1196", "an attestation needs a file that shows what was looked at")
+            .with("run", &state.run)
+            .with("step", id)
+            .hint("give --evidence FILE: the report of a scan, a listing, a picture"));
+    }
+    Ok(EventKind::SuspectAttested { step: id.clone(), evidence, said })
 }
 
 /// A person answers an approval with yes. `roles` are the roles that the person has; `None` where the operator keeps no list

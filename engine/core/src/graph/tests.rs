@@ -28,6 +28,7 @@ fn plan(steps: &[(String, Vec<String>, u64, bool)]) -> Plan {
         approval: None,
         wait_ms: None,
         waivers: Vec::new(),
+        scan: false,
         line: u32::try_from(line).unwrap() + 1,
     };
     Plan {

@@ -91,6 +91,16 @@ fn more() -> Vec<EventKind> {
         EventKind::RunUnpaused { said: said("ada") },
         EventKind::RunAbandoned { said: said("ada") },
         EventKind::RunFinished { result: RunResult::Abandoned },
+        EventKind::SuspectHeld {
+            step: id("take"),
+            from: vec![id("before")],
+            because: vec!["half of it looks encrypted".to_owned()],
+        },
+        EventKind::SuspectAttested {
+            step: id("take"),
+            evidence: vec![EvidenceFile { name: "scan.log".to_owned(), digest: Digest::of(b"scan"), bytes: 4 }],
+            said: said("ada"),
+        },
     ]
 }
 

@@ -270,7 +270,7 @@ fn place(is: &lifeboat_core::state::StepState, now: u64, node: &mut Node) {
         _ => Start::Fresh,
     };
     // Somebody has to say what becomes of it; from then on it is as if it had not begun.
-    node.needs_person = has_failed(&is.phase) || matches!(is.phase, Phase::Asking { .. });
+    node.needs_person = has_failed(&is.phase) || matches!(is.phase, Phase::Asking { .. } | Phase::Suspect { .. });
     if node.start == Start::Complete {
         node.basis = Basis::Complete;
     } else if matches!(is.phase, Phase::Timer { .. }) {

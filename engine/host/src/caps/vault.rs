@@ -22,6 +22,19 @@ impl Guest {
     fn repository(&self, handle: &Resource<Repository>) -> Result<Arc<dyn Vault>, Fault> {
         Ok(Arc::clone(&self.table.get(handle)?.0))
     }
+
+    /// The vault, with the snapshot noted as one that the step has in its hands. Its name is made a full id first.
+    async fn looked_at(&mut self, handle: &Resource<Repository>, snapshot: &str) -> Result<Arc<dyn Vault>, Fault> {
+        let vault = self.repository(handle)?;
+        let full = snapshot.len() == 64 && snapshot.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if full {
+            self.context.looked.note(&vault, snapshot);
+        } else {
+            let found = vault.find(snapshot.to_owned()).await.map_err(told)?;
+            self.context.looked.note(&vault, &found.id);
+        }
+        Ok(vault)
+    }
 }
 
 fn told(failure: lifeboat_core::Failure) -> Fault {
@@ -85,16 +98,26 @@ impl HostRepository for Guest {
     ) -> Result<SnapshotInfo, Fault> {
         let (vault, folder) = (self.repository(&at)?, self.directory(&source)?);
         let display = folder.display.display().to_string();
-        vault.snapshot(folder.dir, display, label, tags, self.voice.clone()).await.map(info).map_err(told)
+        let made = vault.snapshot(folder.dir, display, label, tags, self.voice.clone()).await.map_err(told)?;
+        self.context.looked.note(&vault, &made.id);
+        Ok(info(made))
     }
 
     async fn snapshots(&mut self, at: Resource<Repository>, tag: Option<String>) -> Result<Vec<SnapshotInfo>, Fault> {
-        let list = self.repository(&at)?.snapshots(tag).await.map_err(told)?;
+        let (vault, by_tag) = (self.repository(&at)?, tag.is_some());
+        let list = vault.snapshots(tag).await.map_err(told)?;
+        // By its tag a step finds the snapshot that an earlier attempt made.
+        if let Some(newest) = list.last().filter(|_| by_tag) {
+            self.context.looked.note(&vault, &newest.id);
+        }
         Ok(list.into_iter().map(info).collect())
     }
 
     async fn find(&mut self, at: Resource<Repository>, snapshot: String) -> Result<SnapshotInfo, Fault> {
-        self.repository(&at)?.find(snapshot).await.map(info).map_err(told)
+        let vault = self.repository(&at)?;
+        let found = vault.find(snapshot).await.map_err(told)?;
+        self.context.looked.note(&vault, &found.id);
+        Ok(info(found))
     }
 
     async fn check(&mut self, at: Resource<Repository>, snapshot: String, depth: Depth) -> Result<CheckReport, Fault> {
@@ -103,7 +126,8 @@ impl HostRepository for Guest {
             Depth::Data => ports::Depth::Data,
             Depth::Restore => ports::Depth::Restore,
         };
-        let report = self.repository(&at)?.check(snapshot, depth, self.voice.clone()).await.map_err(told)?;
+        let vault = self.looked_at(&at, &snapshot).await?;
+        let report = vault.check(snapshot, depth, self.voice.clone()).await.map_err(told)?;
         let ports::CheckReport { files, bytes, problems } = report;
         Ok(CheckReport { files, bytes, problems })
     }
@@ -114,8 +138,9 @@ impl HostRepository for Guest {
         snapshot: String,
         into: Resource<Directory>,
     ) -> Result<RestoreReport, Fault> {
-        let (vault, folder) = (self.repository(&at)?, self.directory(&into)?);
+        let folder = self.directory(&into)?;
         folder.need_write()?;
+        let vault = self.looked_at(&at, &snapshot).await?;
         let report = vault.restore(snapshot, folder.dir, self.voice.clone()).await.map_err(told)?;
         Ok(RestoreReport { files: report.files, bytes: report.bytes })
     }
@@ -127,7 +152,7 @@ impl HostRepository for Guest {
         other: Resource<Repository>,
         tags: Vec<String>,
     ) -> Result<SnapshotInfo, Fault> {
-        let (from, to) = (self.repository(&at)?, self.repository(&other)?);
+        let (from, to) = (self.looked_at(&at, &snapshot).await?, self.repository(&other)?);
         from.copy_to(snapshot, to, tags, self.voice.clone()).await.map(info).map_err(told)
     }
 

@@ -128,6 +128,7 @@ impl Setting {
             approval: None,
             wait_ms: None,
             waivers: Vec::new(),
+            scan: false,
             line: 1,
         };
         let pin = PluginPin { version: known.description.version, digest: known.digest };

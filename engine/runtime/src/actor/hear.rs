@@ -61,6 +61,7 @@ impl Actor {
                 decide::deny(state, &step, roles.as_deref(), said)
             }
             Verb::MarkDone { step, outputs, evidence } => self.marked(&step, outputs, evidence, said),
+            Verb::Attest { step, evidence } => decide::attest(state, &step, evidence, said),
             Verb::Pause => decide::pause(state, said),
             Verb::Unpause => decide::unpause(state, said),
             Verb::Abandon => decide::abandon(state, said),

@@ -15,4 +15,5 @@ mod needs;
 mod overtaken;
 mod scale;
 mod storing;
+mod suspect;
 mod verbs;

@@ -291,6 +291,7 @@ fn call_of(verb: &Verb, reason: &str) -> (String, Value) {
         Verb::MarkDone { step, outputs, evidence } => {
             (on(step, "mark-done"), json!({ "reason": reason, "outputs": outputs, "evidence": evidence }))
         }
+        Verb::Attest { step, evidence } => (on(step, "attest"), json!({ "reason": reason, "evidence": evidence })),
         Verb::Pause => ("/pause".to_owned(), said),
         Verb::Unpause => ("/unpause".to_owned(), said),
         Verb::Abandon => ("/abandon".to_owned(), said),

@@ -41,7 +41,7 @@ pub use runbooks::{NewPlan, PlanView};
 pub use schedules::{DueView, ScheduleList, ScheduleView};
 pub use start::NewRun;
 pub use tokens::{MadeToken, Me};
-pub use verbs::{ApproveBody, CancelBody, MarkDoneBody, SaidBody};
+pub use verbs::{ApproveBody, AttestBody, CancelBody, MarkDoneBody, SaidBody};
 pub use views::{RunView, StepView};
 
 pub(crate) use runbooks::compile;
@@ -64,6 +64,7 @@ macro_rules! routes {
             Post "/v1/runs/{run}/steps/{step}/retry" verbs::retry __path_retry;
             Post "/v1/runs/{run}/steps/{step}/skip" verbs::skip __path_skip;
             Post "/v1/runs/{run}/steps/{step}/mark-done" verbs::mark_done __path_mark_done;
+            Post "/v1/runs/{run}/steps/{step}/attest" verbs::attest __path_attest;
             Post "/v1/runs/{run}/pause" verbs::pause __path_pause;
             Post "/v1/runs/{run}/unpause" verbs::unpause __path_unpause;
             Post "/v1/runs/{run}/cancel" verbs::cancel __path_cancel;

@@ -76,6 +76,20 @@ pub struct MarkDoneBody {
     pub reason: String,
 }
 
+/// That a switch may use what is suspect.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AttestBody {
+    /// Files in the data folder that show what was looked at, one at least. Over the socket only, as for mark-done.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
+    pub evidence: Vec<EvidenceFile>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
 /// One call: who says it, to what, under which key.
 struct Call {
     app: Arc<App>,
@@ -125,6 +139,7 @@ pub(super) fn spoken_since(loaded: &Loaded, seq: u64, verb: &Verb, said: &Said) 
         | (EventKind::StepSkipped { step, said: by }, Verb::Skip(of))
         | (EventKind::Approved { step, said: by, .. }, Verb::Approve { step: of, .. })
         | (EventKind::Denied { step, said: by }, Verb::Deny { step: of, .. })
+        | (EventKind::SuspectAttested { step, said: by, .. }, Verb::Attest { step: of, .. })
         | (EventKind::StepMarkedDone { step, said: by, .. }, Verb::MarkDone { step: of, .. }) => {
             step == of && by == said
         }
@@ -304,13 +319,43 @@ pub(crate) async fn mark_done(
     Json(body): Json<MarkDoneBody>,
 ) -> Result<Response, Problem> {
     let MarkDoneBody { outputs, evidence, reason } = body;
-    if !evidence.is_empty() && !person.is_local() {
-        return Err(Error::new("LB1053", "files are attached at the machine of the service only")
-            .hint("'lifeboat mark-done --evidence FILE' there keeps them")
-            .into());
-    }
+    attached_here(&evidence, &person, "mark-done")?;
     let outputs = if outputs.is_null() { Value::Object(serde_json::Map::new()) } else { outputs };
     let verb = Verb::MarkDone { step: StepId(step), outputs, evidence };
+    call!(app, person, slot, headers, run).speak(Right::Steer, reason, Box::new(|_| Ok(verb))).await
+}
+
+/// Files are kept by who attaches them, in the data folder.
+fn attached_here(evidence: &[EvidenceFile], person: &Person, verb: &str) -> Result<(), Problem> {
+    if evidence.is_empty() || person.is_local() {
+        return Ok(());
+    }
+    Err(Error::new("LB1053", "files are attached at the machine of the service only")
+        .hint(format!("'lifeboat {verb} --evidence FILE' there keeps them"))
+        .into())
+}
+
+/// Attest that a switch may use a snapshot that is suspect.
+#[cfg_attr(feature = "openapi", utoipa::path(post, path = "/v1/runs/{run}/steps/{step}/attest", operation_id = "attest-step", tag = "verbs",
+    request_body = AttestBody,
+    params(("run" = String, Path, description = "The run."), ("step" = String, Path, description = "The step."),
+        ("Idempotency-Key" = Option<String>, Header, description = "A random text: said once for it."),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the run as it was looked at.")),
+    responses(
+    (status = 200, description = "The run, as it is now.", body = RunView, content_type = "application/json"),
+    (status = "default", description = "What was wrong.", body = Problem, content_type = "application/problem+json"),
+)))]
+pub(crate) async fn attest(
+    State(app): State<Arc<App>>,
+    person: Person,
+    slot: Slot,
+    headers: HeaderMap,
+    Place((run, step)): Place<(String, String)>,
+    Json(body): Json<AttestBody>,
+) -> Result<Response, Problem> {
+    let AttestBody { evidence, reason } = body;
+    attached_here(&evidence, &person, "attest")?;
+    let verb = Verb::Attest { step: StepId(step), evidence };
     call!(app, person, slot, headers, run).speak(Right::Steer, reason, Box::new(|_| Ok(verb))).await
 }
 

@@ -7,7 +7,7 @@ use crate::bench::{Bench, all};
 
 /// Calls, and what is answered to: viewer, operator, approver, admin, operator of drills only, operator of another runbook.
 /// `{f}` is a waiting run in earnest, `{d}` a waiting drill. 2 stands for a success, or a refusal that is not about rights.
-const TABLE: [(&str, &str, [u16; 6]); 22] = [
+const TABLE: [(&str, &str, [u16; 6]); 23] = [
     ("GET", "/v1/me", [2, 2, 2, 2, 2, 2]),
     ("GET", "/v1/runs", [2, 2, 2, 2, 2, 2]),
     ("GET", "/v1/runs/{f}", [2, 2, 2, 2, 2, 403]),
@@ -22,6 +22,7 @@ const TABLE: [(&str, &str, [u16; 6]); 22] = [
     ("POST", "/v1/runs/{f}/steps/after/retry", [403, 2, 403, 2, 403, 403]),
     ("POST", "/v1/runs/{f}/steps/go/skip", [403, 2, 403, 2, 403, 403]),
     ("POST", "/v1/runs/{f}/steps/go/mark-done", [403, 2, 403, 2, 403, 403]),
+    ("POST", "/v1/runs/{f}/steps/go/attest", [403, 2, 403, 2, 403, 403]),
     ("POST", "/v1/runs/{f}/unpause", [403, 2, 403, 2, 403, 403]),
     ("POST", "/v1/runs/{d}/unpause", [403, 2, 403, 2, 2, 403]),
     ("POST", "/v1/runs/{f}/resume", [403, 2, 403, 2, 403, 403]),
