@@ -7,6 +7,7 @@ mod bench;
 mod cli;
 mod crash;
 mod damage;
+mod drill;
 mod estimate;
 mod foresight;
 mod gcs;

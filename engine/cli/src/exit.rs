@@ -37,7 +37,7 @@ pub fn code_of(error: &Error) -> u8 {
         "05" if error.code.0 != "LB0503" => 2,
         "06" if matches!(&*error.code.0, "LB0601" | "LB0608" | "LB0615" | "LB0616" | "LB0617") => 2,
         "07" if matches!(&*error.code.0, "LB0701" | "LB0702" | "LB0707" | "LB0710") => 2,
-        "10" if !matches!(&*error.code.0, "LB1066" | "LB1071") => 2,
+        "10" | "11" if !matches!(&*error.code.0, "LB1066" | "LB1071") => 2,
         "08" if matches!(&*error.code.0, "LB0801" | "LB0802" | "LB0804" | "LB0810" | "LB0811") => 2,
         _ => 4,
     }

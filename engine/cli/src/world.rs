@@ -68,6 +68,14 @@ impl World {
     /// What the operator file, the sandbox, or a plugin has against it.
     pub fn host(&self) -> Result<(Host, Operator), Error> {
         let operator = self.operator()?;
+        Ok((self.host_of(operator.clone())?, operator))
+    }
+
+    /// The sandbox of an operator's file that was read already.
+    ///
+    /// # Errors
+    /// As [`World::host`].
+    pub fn host_of(&self, operator: Operator) -> Result<Host, Error> {
         let secrets = Arc::new(OperatorSecrets::new(&operator));
         let options = HostOptions { cache_dir: cache_dir(), ..HostOptions::default() };
         let host = Host::new(options, operator.clone(), secrets)?;
@@ -80,7 +88,7 @@ impl World {
             }
         }
         host.set_vaults(Arc::new(RusticVaults::new()));
-        Ok((host, operator))
+        Ok(host)
     }
 
     /// What the compiler knows of plugins.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::corruption::Corruption;
 use crate::ids::{Digest, StepId};
+use crate::ledger::{CLEANUP_RETRY, Makes};
 use crate::ports::Direction;
 
 /// The version of the plan's format. A run whose plan has a later one is not touched by this engine.
@@ -404,6 +406,12 @@ pub struct Step {
     /// How long, where it is a `wait`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// What it makes and the run removes at its end: in drills.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub makes: Vec<Makes>,
+    /// The damages that its checks have to notice in a drill, where it is a `validate`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corruptions: Vec<Corruption>,
     /// Rules waived for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waiver>,
@@ -419,6 +427,9 @@ impl Step {
 
     /// The retries in that direction.
     pub fn retry(&self, direction: Direction) -> &Retry {
+        if direction == Direction::Cleanup {
+            return &CLEANUP_RETRY;
+        }
         self.undo_policy(direction).map_or(&self.policy.retry, |undo| &undo.retry)
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::event::{EvidenceFile, HeldLock, RunResult, Said};
 use crate::ids::{Digest, RunId, StepId};
+use crate::ledger::{Entry, Made};
 use crate::outcome::Failure;
 use crate::plan::{Mode, Plan, Step};
 use crate::ports::Direction;
@@ -24,6 +25,8 @@ pub enum RunStatus {
     Paused,
     /// What was done is being undone.
     Compensating,
+    /// What was made is being removed.
+    Cleaning,
     /// Nothing goes on without an operator verb.
     Stuck,
     /// Ended well.
@@ -44,6 +47,7 @@ impl RunStatus {
             RunStatus::Waiting => "waiting",
             RunStatus::Paused => "paused",
             RunStatus::Compensating => "compensating",
+            RunStatus::Cleaning => "cleaning",
             RunStatus::Stuck => "stuck",
             RunStatus::Succeeded => "succeeded",
             RunStatus::Failed => "failed",
@@ -140,7 +144,7 @@ impl Phase {
         match self {
             Phase::Pending => "pending",
             Phase::Running { direction: Direction::Forward, .. } => "running",
-            Phase::Running { direction: Direction::Undo, .. } => "undoing",
+            Phase::Running { direction: Direction::Undo | Direction::Cleanup, .. } => "undoing",
             Phase::Backoff { .. } => "retrying",
             Phase::InDoubt { .. } => "in-doubt",
             Phase::Asking { .. } => "asking",
@@ -188,6 +192,9 @@ pub struct StepState {
     pub may_have_happened: bool,
     /// Who marked it as done, or as undone, if a person did.
     pub by_hand: Option<Box<ByHand>>,
+    /// What it makes, since it was about to begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Box<Entry>>,
 }
 
 impl StepState {
@@ -203,6 +210,7 @@ impl StepState {
             finished_at: None,
             may_have_happened: false,
             by_hand: None,
+            ledger: None,
         }
     }
 
@@ -226,6 +234,11 @@ pub enum Heading {
     },
     /// Undo in reverse order, then end with that result.
     Unwinding {
+        /// The end.
+        then: RunResult,
+    },
+    /// Remove what the run made, the newest first, then end with that result.
+    Cleaning {
         /// The end.
         then: RunResult,
     },
@@ -259,6 +272,8 @@ pub struct RunState {
     pub said: Said,
     /// When it was made.
     pub created_at: u64,
+    /// When the alert began that started it, where one did.
+    pub detected_at: Option<u64>,
     /// When its last event happened.
     pub updated_at: u64,
     /// Number of events so far.
@@ -277,6 +292,8 @@ pub struct RunState {
     pub result: Option<RunResult>,
     /// When it ended.
     pub finished_at: Option<u64>,
+    /// When its last step came to an end, where what it made is removed after that: the cleanup is no part of a recovery.
+    pub worked_until: Option<u64>,
     pub(crate) steps: Vec<StepState>,
     pub(crate) index: BTreeMap<StepId, usize>,
     /// For each step, the steps that come right after it.
@@ -296,6 +313,12 @@ pub struct RunState {
     pub(crate) failed: BTreeSet<usize>,
     /// Whether a step was found not to be needed: only then the references of others are looked at.
     pub(crate) some_not_needed: bool,
+    /// The steps with an entry in the ledger, in the order of their intents.
+    pub(crate) made: Vec<usize>,
+    /// Those of them whose things may still be there; the last is removed next.
+    pub(crate) to_clean: Vec<usize>,
+    /// The one whose things are being removed.
+    pub(crate) removing: Option<usize>,
     /// Whether the plan has a fan-out, whose own limit is to be kept.
     pub(crate) has_fans: bool,
 }
@@ -316,9 +339,18 @@ impl RunState {
         self.running.iter().chain(&self.held).filter_map(|place| self.steps.get(*place))
     }
 
+    /// The same with their places in the plan.
+    pub fn active(&self) -> impl Iterator<Item = (&Step, &StepState)> {
+        let both = |place: &usize| Some((self.plan.steps.get(*place)?, self.steps.get(*place)?));
+        self.running.iter().chain(&self.held).filter_map(both)
+    }
+
     /// Whether the run goes on by itself when a time comes or a probe answers, without any attempt under way.
     pub fn waits_for_time(&self) -> bool {
-        let unwinding = matches!(self.heading, Heading::Unwinding { .. });
+        let unwinding = matches!(self.heading, Heading::Unwinding { .. } | Heading::Cleaning { .. });
+        if self.removal_waits_until().is_some() {
+            return self.result.is_none() && self.paused.is_none();
+        }
         self.result.is_none()
             && self.paused.is_none()
             && self.held_phases().any(|phase| match phase {
@@ -326,6 +358,16 @@ impl RunState {
                 Phase::Timer { .. } | Phase::InDoubt { .. } => !unwinding,
                 _ => false,
             })
+    }
+
+    /// When the next removal is tried again, where one waits for that.
+    pub(crate) fn removal_waits_until(&self) -> Option<u64> {
+        let cleaning = matches!(self.heading, Heading::Cleaning { .. });
+        let next = self.to_clean.last().filter(|_| cleaning && self.removing.is_none());
+        match self.steps.get(*next?)?.ledger.as_ref()?.made {
+            Made::Waiting { until } => Some(until),
+            _ => None,
+        }
     }
 
     fn held_phases(&self) -> impl Iterator<Item = &Phase> {
@@ -366,6 +408,9 @@ impl RunState {
         if self.wants_locks() {
             let waits = matches!(&self.locks, Locks::Wanted { held } if !held.is_empty());
             return if waits { RunStatus::Waiting } else { RunStatus::Running };
+        }
+        if let Heading::Cleaning { .. } = self.heading {
+            return RunStatus::Cleaning;
         }
         if let Heading::Unwinding { .. } = self.heading {
             // What went forward and was left behind (a doubt, a question) is not waited for any more.
@@ -409,11 +454,25 @@ pub struct Summary {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<u64>,
+    /// How many things that it made may still be there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left: usize,
+    /// When the first of them is overdue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_until: Option<u64>,
+}
+
+// The form that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Summary {
     /// The summary of a state.
     pub fn of(state: &RunState) -> Self {
+        let entry = |place: &usize| state.steps.get(*place)?.ledger.as_deref();
+        let open: Vec<&Entry> = state.made.iter().filter_map(entry).filter(|entry| !entry.is_removed()).collect();
         Self {
             // A list is for people: a name of any length must not make the summary outgrow its place in the store.
             runbook: state.plan.runbook.chars().take(200).collect(),
@@ -424,6 +483,8 @@ impl Summary {
             created_at: state.created_at,
             updated_at: state.updated_at,
             finished_at: state.finished_at,
+            left: open.iter().map(|entry| entry.resources.len()).sum(),
+            left_until: open.iter().flat_map(|entry| &entry.resources).map(|resource| resource.expires_at).min(),
         }
     }
 }

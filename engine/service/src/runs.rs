@@ -9,7 +9,7 @@ use lifeboat_core::event::{EventKind, Said};
 use lifeboat_core::ids::{RunId, StepId};
 use lifeboat_core::outcome::Outcome;
 use lifeboat_core::plan::Plan;
-use lifeboat_core::ports::{RunHead, Store, StoredEvent};
+use lifeboat_core::ports::{Direction, RunHead, Store, StoredEvent};
 use lifeboat_core::state::{RunStatus, Summary};
 use lifeboat_runtime::{Engine, Loaded, Notice, Rest, RunHandle, Verb, resume_all};
 use tokio::sync::broadcast::error::RecvError;
@@ -76,6 +76,8 @@ fn first_row(plan: &Plan, at: u64) -> Row {
         created_at: at,
         updated_at: at,
         finished_at: None,
+        left: 0,
+        left_until: None,
     };
     Row { seq: 1, summary }
 }
@@ -120,7 +122,8 @@ impl Runs {
 
     fn count(&self, begun: &mut HashMap<(RunId, StepId), u64>, run: &RunId, at: u64, kind: &EventKind) {
         match kind {
-            EventKind::AttemptStarted { step, .. } => {
+            // A cleanup says nothing about how long a step takes.
+            EventKind::AttemptStarted { step, direction, .. } if *direction != Direction::Cleanup => {
                 begun.insert((run.clone(), step.clone()), at);
             }
             EventKind::AttemptFinished { step, outcome, .. } => {

@@ -59,6 +59,19 @@ fn label(ctx: &Context<Settings>, args: &Args) -> Result<String, Error> {
     }
 }
 
+/// Takes what the step put into the vault out of it again. Its bytes go with the next prune.
+pub fn forget(ctx: &Context<Settings>) -> Result<(), Stop> {
+    let vault = match ctx.vault("into", false) {
+        Ok(vault) => vault,
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for info in vault.snapshots(Some(&ctx.key_tag()))? {
+        vault.forget(&info.id)?;
+    }
+    Ok(())
+}
+
 /// The step.
 pub struct Snapshot;
 
@@ -72,6 +85,7 @@ impl Step for Snapshot {
     const SUMMARY: &'static str = "Takes a snapshot of a folder into a vault";
     const CAPABILITIES: &'static [Capability] = &[Capability::Dir, Capability::Vault];
     const PROBES: bool = true;
+    const CLEANS: bool = true;
 
     fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
         let label = label(ctx, &args)?;
@@ -129,5 +143,8 @@ impl Step for Snapshot {
             Some(info) => Probe::Happened(info.into()),
             None => Probe::DidNotHappen,
         })
+    }
+    fn cleanup(ctx: &Context<Settings>, _: Args, _: Option<Outputs>) -> Result<(), Stop> {
+        forget(ctx)
     }
 }

@@ -4,7 +4,7 @@ use lifeboat_sdk::host::SnapshotInfo;
 use lifeboat_sdk::prelude::*;
 
 use crate::Settings;
-use crate::snapshot::tagged;
+use crate::snapshot::{forget, tagged};
 use crate::verify::snapshot_is_there;
 
 /// What the author of a runbook may write.
@@ -47,6 +47,7 @@ impl Step for Transfer {
     const SUMMARY: &'static str = "Copies a snapshot to another vault";
     const CAPABILITIES: &'static [Capability] = &[Capability::Vault];
     const PROBES: bool = true;
+    const CLEANS: bool = true;
 
     fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
         let from = ctx.vault("from", false)?;
@@ -97,5 +98,8 @@ impl Step for Transfer {
             Some(copy) => Probe::Happened(copy.into()),
             None => Probe::DidNotHappen,
         })
+    }
+    fn cleanup(ctx: &Context<Settings>, _: Args, _: Option<Outputs>) -> Result<(), Stop> {
+        forget(ctx)
     }
 }

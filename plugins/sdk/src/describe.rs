@@ -28,6 +28,7 @@ pub(crate) struct KindDescription {
     pub(crate) capabilities: Vec<&'static str>,
     pub(crate) probe: bool,
     pub(crate) compensate: bool,
+    pub(crate) cleanup: bool,
 }
 
 /// The JSON of a description.

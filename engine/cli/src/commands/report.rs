@@ -2,13 +2,16 @@
 
 use lifeboat_core::Error;
 use lifeboat_core::ids::{Digest, RunId};
+use lifeboat_core::measure::Measured;
 use lifeboat_core::plan::{Mode, Objectives};
 use lifeboat_core::state::{Phase, RunState, RunStatus};
+use lifeboat_core::verified::{Verdict, verdict};
 use lifeboat_forecast::Forecast;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::utc;
+use crate::commands::measure;
 use crate::commands::show;
 use crate::exit::Exit;
 use crate::screen::{Ink, put, put_json};
@@ -36,6 +39,15 @@ pub struct Report {
     /// What is ahead, of a run that goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     forecast: Option<Forecast>,
+    /// What its events tell about its times and its loss of data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured: Option<Measured>,
+    /// How the drill went, where it is one that has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+    /// How many things that it made may still be there, and of how many.
+    left: usize,
+    made: usize,
     steps: Vec<StepReport>,
 }
 
@@ -55,7 +67,8 @@ struct StepReport {
 impl Report {
     /// The report of a state.
     pub fn of(state: &RunState) -> Self {
-        let end = state.finished_at.unwrap_or(state.updated_at);
+        let end = state.worked_until.or(state.finished_at).unwrap_or(state.updated_at);
+        let (left, made) = lifeboat_core::ledger::left(state);
         let rta_ms = end.saturating_sub(state.created_at);
         let ended = state.status().is_final();
         let steps = state.steps().map(|(step, now)| StepReport {
@@ -86,6 +99,10 @@ impl Report {
             objectives: state.plan.objectives,
             within_rto: state.plan.objectives.rto_ms.filter(|_| ended).map(|rto| rta_ms <= rto),
             forecast: None,
+            measured: None,
+            verdict: None,
+            left,
+            made,
             steps: steps.collect(),
         }
     }
@@ -95,9 +112,19 @@ impl Report {
         Self { forecast, ..self }
     }
 
+    /// The same with what was measured.
+    pub fn measured(self, state: &RunState, found: Option<Measured>) -> Self {
+        let drill = state.plan.mode == Mode::Drill && state.status().is_final();
+        let verdict = found.as_ref().filter(|_| drill).map(|found| verdict(state, found));
+        let rta_ms = found.as_ref().map_or(self.rta_ms, |found| found.rta_ms);
+        let within_rto = self.within_rto.and(self.objectives.rto_ms).map(|rto| rta_ms <= rto);
+        Self { measured: found, verdict, rta_ms, within_rto, ..self }
+    }
+
     /// The exit status that it stands for.
     pub fn exit(&self) -> Exit {
         match self.status {
+            RunStatus::Succeeded if self.verdict.as_ref().is_some_and(|verdict| !verdict.passed) => Exit::RunFailed,
             RunStatus::Succeeded => Exit::Success,
             RunStatus::Failed | RunStatus::Cancelled | RunStatus::Abandoned => Exit::RunFailed,
             _ => Exit::Waits,
@@ -133,33 +160,34 @@ fn waited(state: &RunState) -> u64 {
 /// # Errors
 /// As [`show::load`].
 pub fn report(world: &World, run: &str) -> Result<Exit, Error> {
-    let (state, _) = show::load(world, run)?;
+    let (state, events) = show::load(world, run)?;
+    let found = lifeboat_core::measure::measure(&events).ok();
     if world.screen.json {
-        put_json(&Report::of(&state))?;
+        put_json(&Report::of(&state).measured(&state, found))?;
     } else {
-        put(&text(world, &state));
+        put(&text(world, &state, found.as_ref()));
     }
     Ok(Exit::Success)
 }
 
 /// The report for a person: what [`show::text`] has, and the times.
-pub fn text(world: &World, state: &RunState) -> String {
-    format!("{}\n\n{}", show::text(world, state), times(world, state))
+pub fn text(world: &World, state: &RunState, found: Option<&Measured>) -> String {
+    format!("{}\n\n{}", show::text(world, state), times(world, state, found))
 }
 
 /// The end of a watched run: only what its lines have not said already.
-pub fn closing(world: &World, state: &RunState) -> String {
+pub fn closing(world: &World, state: &RunState, found: Option<&Measured>) -> String {
     let plain = state.steps().all(|(_, now)| now.phase == Phase::Done);
     if !plain || world.screen.quiet {
-        return text(world, state);
+        return text(world, state, found);
     }
     let name = world.screen.out(Ink::Bold, state.run.as_str());
-    format!("run {name}  {}  {}\n{}", state.plan.runbook, state.status().as_str(), times(world, state))
+    format!("run {name}  {}  {}\n{}", state.plan.runbook, state.status().as_str(), times(world, state, found))
 }
 
 /// How long it took, against its objectives.
-fn times(world: &World, state: &RunState) -> String {
-    let report = Report::of(state);
+fn times(world: &World, state: &RunState, found: Option<&Measured>) -> String {
+    let report = Report::of(state).measured(state, found.cloned());
     let screen = &world.screen;
     let end = report.finished_at.map_or_else(|| "not ended".to_owned(), |at| format!("{} UTC", utc(at)));
     let mut text = format!("  ended      {end}\n  RTA        {}", duration(report.rta_ms));
@@ -174,8 +202,15 @@ fn times(world: &World, state: &RunState) -> String {
     if report.waited_ms > 0 {
         text.push_str(&format!("\n  of that    {} waiting for people and timers", duration(report.waited_ms)));
     }
-    if let Some(rpo) = report.objectives.rpo_ms {
-        text.push_str(&format!("\n  RPO        {} (data loss is not measured by this version)", duration(rpo)));
+    if let Some(found) = found {
+        let rpo = report.objectives.rpo_ms;
+        if rpo.is_some() || found.rpa_ms.is_some() {
+            text.push_str(&format!("\n{}", measure::losses(found, rpo).trim_end()));
+        }
+        text.push_str(&measure::check_lines(state));
+        if report.verdict.is_some() {
+            text.push_str(&format!("\n{}", measure::verdict_line(world, state, found)));
+        }
     }
     text
 }

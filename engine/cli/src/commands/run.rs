@@ -3,20 +3,48 @@
 use std::io::{IsTerminal, Write};
 
 use lifeboat_core::Error;
+use lifeboat_core::event::Said;
+use lifeboat_core::grants::Operator;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::plan::Plan;
 use lifeboat_core::state::RunState;
+use lifeboat_host::Host;
 use lifeboat_runtime::{Engine, Rest, RunHandle};
 use lifeboat_service::NewRun;
 
 use crate::args::{RunbookArgs, SaidArgs};
-use crate::commands::{plan, report, show, through};
+use crate::commands::{measure, plan, report, show, through};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::past;
 use crate::screen::{Ink, note, put, put_json};
 use crate::view;
 use crate::world::{World, said};
+
+/// Rehearses a runbook. With `check`, the checks of the runbook are checked, too.
+///
+/// # Errors
+/// As [`run`]; `LB1163` when there is nothing whose checks could be checked, or a service would carry it out.
+pub async fn drill(world: &World, args: &RunbookArgs, check: bool, speaker: &SaidArgs) -> Result<Exit, Error> {
+    if !check {
+        return run(world, args, true, speaker).await;
+    }
+    let said = said(speaker.by.as_deref(), &speaker.reason)?;
+    let (host, operator) = world.host()?;
+    let Some(mut compiled) = plan::compile(world, args, &host.catalog(), &operator)? else { return Ok(Exit::Refused) };
+    if through::service(world).await?.is_some() {
+        return Err(Error::new("LB1163", "a service has the data folder, and the checks are checked without one only")
+            .hint("give the drill a data folder of its own: --data DIR"));
+    }
+    if plan::check_the_checks(&mut compiled) == 0 {
+        return Err(Error::new(
+            "LB1163",
+            "no step validates a folder that the drill restores, so there are no checks to check",
+        )
+        .hint("add a step 'validate' after the restore, on the same target"));
+    }
+    start(world, &host, &operator, compiled, said).await
+}
 
 /// Compiles, asks, runs.
 ///
@@ -41,7 +69,17 @@ pub async fn run(world: &World, args: &RunbookArgs, yes: bool, speaker: &SaidArg
         };
         return through::start(world, &client, &args.runbook, new).await;
     }
-    let engine = world.engine(&host, &operator)?;
+    start(world, &host, &operator, compiled, said).await
+}
+
+async fn start(
+    world: &World,
+    host: &Host,
+    operator: &Operator,
+    compiled: plan::Compiled,
+    said: Said,
+) -> Result<Exit, Error> {
+    let engine = world.engine(host, operator)?;
     let live = Live::start(world.screen, &engine, &compiled.plan);
     let handle = engine.submit(compiled.plan, compiled.text, said).await?;
     world.screen.say(&format!(
@@ -108,12 +146,13 @@ pub fn tell(world: &World, run: &RunId, rest: Rest) -> Result<Exit, Error> {
 }
 
 fn ended(world: &World, state: &RunState) -> Result<Exit, Error> {
-    let found = report::Report::of(state);
+    let measured = measure::of(world, &state.run);
+    let found = report::Report::of(state).measured(state, measured.clone());
     let exit = found.exit();
     if world.screen.json {
         put_json(&found)?;
     } else {
-        put(&report::closing(world, state));
+        put(&report::closing(world, state, measured.as_ref()));
     }
     Ok(exit)
 }

@@ -63,6 +63,7 @@ impl Actor {
             Verb::MarkDone { step, outputs, evidence } => self.marked(&step, outputs, evidence, said),
             Verb::Pause => decide::pause(state, said),
             Verb::Unpause => decide::unpause(state, said),
+            Verb::Cleanup => decide::cleanup(state, said),
             Verb::Abandon => decide::abandon(state, said),
             Verb::Cancel { compensate } => decide::cancel(state, compensate, said),
         }
