@@ -136,7 +136,7 @@ mod tests {
             ("service { listen \"127.0.0.1\" }", "LB1080"),
             ("service { listen \"0.0.0.0:80\" }", "LB1050"),
             ("service { tls cert=\"c\" }", "LB0118"),
-            ("service { tls \"c\" }", "LB0112"),
+            ("service { tls \"c\" cert=\"c\" key=\"k\" }", "LB0112"),
             ("service tls=#true", "LB0110"),
             ("service { rate 0 }", "LB0120"),
             ("service { connections 1 }", "LB0120"),

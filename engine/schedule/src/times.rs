@@ -50,10 +50,19 @@ impl Times {
         let by_the_wall = !self.cron.every_hour();
         let mut offset = self.offset_at(from)?;
         // Where a stretch begins with local times that were there before: where these end.
-        let mut again_until = match self.begun(from) {
-            Some((begun, before)) if by_the_wall => end_of_repeat(begun, before, offset),
-            _ => i64::MIN,
-        };
+        let mut again_until = i64::MIN;
+        if by_the_wall && let Some((begun, before)) = self.begun(from) {
+            // Asked for from the very instant of the change: what it leaves out is due now.
+            let left_out = begun == from
+                && self
+                    .cron
+                    .local_from(from.saturating_add(before))
+                    .is_some_and(|local| local < from.saturating_add(offset));
+            if left_out {
+                return Some(from);
+            }
+            again_until = end_of_repeat(begun, before, offset);
+        }
         while from < LAST_S {
             let local = self.cron.local_from(from.saturating_add(offset).max(again_until));
             let change = self.change_after(from);

@@ -133,3 +133,13 @@ proptest! {
         }
     }
 }
+
+/// Found by the test above: the last due time was the second before the change, and what the change left out was forgotten.
+#[test]
+fn what_a_change_leaves_out_is_due_also_just_after_a_due_time() {
+    let times = Times::new(Cron::parse("59 59 0,23 * * *").unwrap(), zone("America/Sao_Paulo").unwrap());
+    let change = "2018-11-04T03:00:00Z".parse::<Timestamp>().unwrap().as_second();
+    assert_eq!(times.next_after(change - 2), Some(change - 1));
+    assert_eq!(times.next_after(change - 1), Some(change));
+    assert_eq!(times.last_until(change), Some(change));
+}

@@ -290,6 +290,8 @@ async fn nobody_else_comes_in_while_a_vault_is_pruned() {
     store.put_ms.store(3000, Ordering::SeqCst);
     let pruning = tokio::spawn(async move { slow.prune(MAX_UNUSED, plan.fingerprint, sink()).await });
     wait_for_lock(&made.repo());
+    // It does not come to its end before the others were refused, however busy the machine is.
+    store.put_ms.store(600_000, Ordering::SeqCst);
     let vault = folder_vault(&made.repo()).await;
     let source = dir(&made.scratch.path().join("src"));
     let refused = vault.snapshot(source, "/srv".into(), "x".into(), vec![], sink()).await.unwrap_err();
@@ -304,6 +306,7 @@ async fn nobody_else_comes_in_while_a_vault_is_pruned() {
         .unwrap();
     let told = String::from_utf8_lossy(&theirs.stderr).into_owned();
     assert!(!theirs.status.success() && told.contains("locked exclusively"), "{told}");
+    store.put_ms.store(0, Ordering::SeqCst);
     pruning.await.unwrap().unwrap();
     made.heals().await;
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lifeboat_core::Failure;
@@ -26,7 +26,7 @@ pub struct Trouble {
     /// The bytes of all puts at this moment, and the most.
     pub flying: AtomicU64,
     pub most_flying: AtomicU64,
-    /// How long each put takes, in milliseconds.
+    /// How long each put takes, in milliseconds; it may be changed while they wait.
     pub put_ms: AtomicU64,
     /// Gets below `data/` give half of the bytes.
     pub cut: AtomicBool,
@@ -126,9 +126,9 @@ impl ObjectStore for Trouble {
                     data = copy.into();
                 }
             }
-            let wait = self.put_ms.load(Ordering::SeqCst);
-            if wait > 0 {
-                tokio::time::sleep(Duration::from_millis(wait)).await;
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(self.put_ms.load(Ordering::SeqCst)) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             let done = self.inner.put(key, data).await;
             if key.starts_with("data/") {
