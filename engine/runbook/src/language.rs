@@ -48,7 +48,7 @@ const RUNBOOK: [Node; 14] = [
         "verification",
         "verification every=\"7d\"",
         "What it takes to count as verified: `lifeboat drills` tells whether it does.",
-        &[("every", "duration", "For how long a drill that succeeded counts, if the text is still the same.")],
+        &[("every", "duration", "For how long a drill that passed counts, if the text is still the same.")],
     ),
     node(
         "input",

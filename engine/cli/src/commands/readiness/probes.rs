@@ -28,7 +28,7 @@ pub(super) async fn steps(host: &Host, operator: &Operator, compiled: &plan::Com
     for step in plan.steps.iter().filter(|step| step.kind.by_plugin()) {
         let about = format!("step {}", step.id);
         if let Some(first) = brought_about(&plan, compiled, step) {
-            rows.push(Row::good(about, format!("can be asked only after step '{first}' was done")));
+            rows.push(Row::good(about, format!("can be asked only after step '{}' was done", first.id)));
             continue;
         }
         if step.targets.iter().any(|used| operator.lost.targets.contains(&used.target)) {
