@@ -72,7 +72,7 @@ fn a_drill_reaches_nothing_of_production_whatever_the_runbook_says() {
     let bench = Bench::new();
     let (port, spoken) = production();
     std::fs::create_dir(bench.path("plugins")).unwrap();
-    let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist/fixture.wasm");
+    let fixture = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist/fixture.wasm");
     std::fs::copy(fixture, bench.path("plugins/fixture.wasm")).unwrap();
     bench.write("key", "secret\n");
     bench.write(
