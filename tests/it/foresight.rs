@@ -69,6 +69,8 @@ impl Foresight {
             capabilities: Vec::new(),
             approval: None,
             wait_ms: None,
+            makes: Vec::new(),
+            corruptions: Vec::new(),
             waivers: Vec::new(),
             scan: false,
             line: 1,

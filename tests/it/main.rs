@@ -9,6 +9,7 @@ mod bench;
 mod cli;
 mod crash;
 mod damage;
+mod drill;
 mod estimate;
 mod evidence;
 mod foresight;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::args_drill::{ReadinessArgs, SentinelCommand};
 use crate::args_estimate::EstimateArgs;
 use crate::args_evidence::{EvidenceCommand, ReportArgs};
 use crate::args_review::{DiffArgs, RunArgs, SimulateArgs};
@@ -204,6 +205,9 @@ pub enum Command {
     Drill {
         /// The runbook, a .kdl file.
         runbook: PathBuf,
+        /// Damage copies of what was restored, and see whether each 'validate' notices: it has to.
+        #[arg(long)]
+        check_the_checks: bool,
         /// A value for an input of the runbook.
         #[arg(long = "input", short = 'i', value_name = "KEY=VALUE")]
         inputs: Vec<String>,
@@ -242,6 +246,31 @@ pub enum Command {
         #[command(flatten)]
         /// Who and why.
         said: SaidArgs,
+    },
+    /// What runs made and whether it was removed: of one run, or all that is left of any.
+    Ledger {
+        /// The run.
+        run: Option<String>,
+    },
+    /// Remove what a run that has ended left behind.
+    Cleanup(RunVerb),
+    /// What a run measured: where the recovery time went, who was waited for, how much data was lost.
+    Measure {
+        /// The run.
+        run: String,
+    },
+    /// Timed tokens in protected data: the newest that survives a recovery tells how much was lost.
+    #[command(subcommand)]
+    Sentinel(SentinelCommand),
+    /// Whether a runbook could be run now, without doing any of it: all that is in the way, and what mends it.
+    Readiness(ReadinessArgs),
+    /// How the drills of a runbook went, and whether it is verified now.
+    Drills {
+        /// The runbook, a .kdl file.
+        runbook: PathBuf,
+        /// A value for an input of the runbook.
+        #[arg(long = "input", short = 'i', value_name = "KEY=VALUE")]
+        inputs: Vec<String>,
     },
     /// Say yes to an approval, and go on.
     Approve {

@@ -42,9 +42,10 @@ pub fn code_of(error: &Error) -> u8 {
         // The command is right, and the world is not: a server is away, or it does not take the key.
         "07" if matches!(&*error.code.0, "LB0723" | "LB0724" | "LB0740" | "LB0760") => 1,
         "07" if matches!(&*error.code.0, "LB0701" | "LB0702" | "LB0707" | "LB0710") => 2,
-        "11" if error.code.0 != "LB1194" => 2,
         "10" if !matches!(&*error.code.0, "LB1066" | "LB1071") => 2,
         "11" if matches!(&*error.code.0, "LB1120" | "LB1121" | "LB1129" | "LB1130" | "LB1131") => 2,
+        // Drills, plans that were saved, attestations.
+        "11" if &*error.code.0 >= "LB1150" && error.code.0 != "LB1194" => 2,
         "08" if matches!(&*error.code.0, "LB0801" | "LB0802" | "LB0804" | "LB0810" | "LB0811") => 2,
         _ => 4,
     }

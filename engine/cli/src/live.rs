@@ -175,6 +175,10 @@ impl View {
             }
             EventKind::RunPaused { said } => self.of_run(run, &format!("paused by {}: nothing new begins", said.by)),
             EventKind::RunAbandoned { said } => self.of_run(run, &format!("abandoned by {}", said.by)),
+            EventKind::CleanupStarted { said, .. } => {
+                let by = said.as_ref().map_or(String::new(), |said| format!(", asked by {}", said.by));
+                self.of_run(run, &format!("removing what was made, the newest first{by}"));
+            }
             EventKind::UnwindStarted { .. } => self.of_run(run, "undoing what was done, in reverse order"),
             EventKind::RunFinished { .. } => self.begun.retain(|(of, _), _| of != run),
             _ => {
@@ -190,6 +194,9 @@ impl View {
         match (outcome, way) {
             (Outcome::Done { .. }, Direction::Forward) => self.line(place, Ink::Green, "✓", &format!("done in {took}")),
             (Outcome::Done { .. }, Direction::Undo) => self.line(place, Ink::Green, "↺", &format!("undone in {took}")),
+            (Outcome::Done { .. }, Direction::Cleanup) => {
+                self.line(place, Ink::Green, "✓", &format!("cleaned up in {took}"));
+            }
             (Outcome::Failed { failure }, _) => {
                 let code = failure.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
                 self.line(place, Ink::Red, "✗", &format!("failed after {took}: {code}{}{again}", failure.message));
@@ -201,7 +208,11 @@ impl View {
     }
 
     fn begin(&mut self, place: &Place, direction: Direction, number: u32) {
-        let undo = if direction == Direction::Undo { "undo, " } else { "" };
+        let undo = match direction {
+            Direction::Forward => "",
+            Direction::Undo => "undo, ",
+            Direction::Cleanup => "cleanup, ",
+        };
         let Some(bars) = &self.bars else {
             let more = if number > 1 { format!(" ({undo}attempt {number})") } else { String::new() };
             return self.line(place, Ink::Cyan, "▸", &format!("started{more}"));

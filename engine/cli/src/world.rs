@@ -86,6 +86,18 @@ impl World {
     /// What the operator file, the sandbox, or a plugin has against it.
     pub fn host(&self) -> Result<(Host, Operator), Error> {
         let operator = self.operator()?;
+        let host = self.host_of(operator.clone())?;
+        for line in strangers(&operator, &host.catalog()) {
+            self.screen.say(&format!("warning: {line}"));
+        }
+        Ok((host, operator))
+    }
+
+    /// The sandbox of an operator's file that was read already.
+    ///
+    /// # Errors
+    /// As [`World::host`].
+    pub fn host_of(&self, operator: Operator) -> Result<Host, Error> {
         let secrets = Arc::new(OperatorSecrets::new(&operator));
         let options = HostOptions { cache_dir: cache_dir(), ..HostOptions::default() };
         let host = Host::new(options, operator.clone(), secrets)?;
@@ -98,10 +110,7 @@ impl World {
             }
         }
         host.set_vaults(Arc::new(RusticVaults::new()));
-        for line in strangers(&operator, &host.catalog()) {
-            self.screen.say(&format!("warning: {line}"));
-        }
-        Ok((host, operator))
+        Ok(host)
     }
 
     /// What the compiler knows of plugins.

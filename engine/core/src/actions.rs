@@ -4,6 +4,7 @@
 //! was not done yet is simply still there.
 
 use crate::ids::{Digest, RunId, StepId};
+use crate::ledger::Made;
 use crate::ports::Direction;
 use crate::state::{Heading, Phase, RunState};
 
@@ -42,6 +43,17 @@ pub fn pending(state: &RunState) -> Vec<Action> {
         return actions;
     }
     let forward = state.heading == Heading::Forward && state.paused.is_none();
+    if let Some((step, made)) = state
+        .removing
+        .and_then(|place| Some((state.plan.steps.get(place)?, &state.steps.get(place)?.ledger.as_ref()?.made)))
+        && let Made::Removing { number, token } = made
+    {
+        let (step, direction) = (step.id.clone(), Direction::Cleanup);
+        actions.push(Action::Launch { step, direction, number: *number, token: *token });
+    }
+    if state.paused.is_none() {
+        wake = state.removal_waits_until();
+    }
     if matches!(state.heading, Heading::Cancelling { .. }) {
         actions.push(Action::CancelRunning);
     }
@@ -90,7 +102,7 @@ pub fn wake_after(state: &RunState, now: u64) -> Option<u64> {
         Phase::Timer { until } | Phase::Approval { expires_at: Some(until), .. } if forward => Some(*until),
         _ => None,
     };
-    let times = state.held.iter().filter_map(due).filter(|at| *at > now);
+    let times = state.held.iter().filter_map(due).chain(state.removal_waits_until()).filter(|at| *at > now);
     if state.result.is_some() || state.paused.is_some() || state.wants_locks() { None } else { times.min() }
 }
 

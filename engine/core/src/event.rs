@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{Digest, RunId, StepId};
+use crate::ledger::Resource;
 use crate::outcome::{Failure, Outcome, ProbeAnswer};
 use crate::plan::Plan;
 use crate::ports::Direction;
@@ -78,6 +79,9 @@ pub enum EventKind {
         runbook: String,
         /// The engine that made it.
         engine: String,
+        /// When the alert began that started it, where one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detected_at: Option<u64>,
         /// Who started it and why.
         #[serde(flatten)]
         said: Said,
@@ -290,6 +294,21 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<StepId>,
     },
+    /// What a step is about to make, and somebody has to remove: durable before its first attempt.
+    ResourcesIntended {
+        /// The step.
+        step: StepId,
+        /// What it will make; at least one.
+        resources: Vec<Resource>,
+    },
+    /// What the run made is removed from here on, the newest first.
+    CleanupStarted {
+        /// How the run ends afterwards, or had ended before.
+        then: RunResult,
+        /// The person who wants it, where it does not follow by itself from the end of the run.
+        #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+        said: Option<Said>,
+    },
     /// The run ended.
     RunFinished {
         /// `succeeded`, `failed` or `cancelled`; a run that is abandoned ends with that event.
@@ -369,6 +388,8 @@ struct Created {
     fingerprint: Digest,
     runbook: String,
     engine: String,
+    #[serde(default)]
+    detected_at: Option<u64>,
     by: String,
     #[serde(default)]
     why: String,
@@ -376,7 +397,8 @@ struct Created {
 
 impl Created {
     fn event(self) -> Event {
-        let Self { v, at, run, plan, fingerprint, runbook, engine, by, why } = self;
-        Event { v, at, kind: EventKind::RunCreated { run, plan, fingerprint, runbook, engine, said: Said { by, why } } }
+        let Self { v, at, run, plan, fingerprint, runbook, engine, detected_at, by, why } = self;
+        let said = Said { by, why };
+        Event { v, at, kind: EventKind::RunCreated { run, plan, fingerprint, runbook, engine, detected_at, said } }
     }
 }

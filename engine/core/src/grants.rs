@@ -1,12 +1,12 @@
 //! What the operator lets plugins reach: the other side of what plugins declare. Neither side widens the other.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Digest;
-use crate::plan::Mode;
+use crate::plan::{Mode, Plan};
 pub use crate::secrets::{Login, SecretCommand, SecretServer, SecretSource, ServerSecret};
 
 /// The operator's file (`lifeboat.kdl`), read and checked.
@@ -46,6 +46,55 @@ pub struct Operator {
     /// Who is told what, by the name of the channel.
     #[serde(default)]
     pub notify: BTreeMap<String, crate::notify::Channel>,
+    /// What is taken for lost, whatever is granted: while it is looked whether a recovery needs it.
+    #[serde(default)]
+    pub lost: Lost,
+}
+
+/// A site that is taken for lost: nothing of it can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Its targets.
+    pub targets: BTreeSet<String>,
+    /// Their folders, with all that is below them.
+    pub roots: Vec<PathBuf>,
+    /// Their hosts, whichever target names them.
+    pub hosts: BTreeSet<String>,
+}
+
+impl Lost {
+    /// All that the plan has at that site.
+    pub fn site(plan: &Plan, site: &str) -> Self {
+        let mut lost = Self::default();
+        for target in plan.targets.values().filter(|target| target.site.as_deref() == Some(site)) {
+            lost.targets.insert(target.name.clone());
+            let text = |name: &str| target.settings.get(name).and_then(serde_json::Value::as_str);
+            lost.roots.extend(text("root").map(PathBuf::from));
+            lost.hosts.extend(text("endpoint").and_then(host_of).map(str::to_lowercase));
+        }
+        lost
+    }
+
+    /// Whether a folder is gone for that target.
+    pub fn has_folder(&self, target: &str, root: &Path) -> bool {
+        self.targets.contains(target) || self.roots.iter().any(|lost| root.starts_with(lost))
+    }
+
+    /// Whether a host is gone for that target.
+    pub fn has_host(&self, target: &str, host: &str) -> bool {
+        self.targets.contains(target) || self.hosts.contains(host)
+    }
+}
+
+/// The host in `https://HOST:PORT/…`.
+fn host_of(endpoint: &str) -> Option<&str> {
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let place = rest.split(['/', '?', '#']).next()?;
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    match place.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => place.split(':').next(),
+    }
 }
 
 /// What one plugin may reach.
@@ -127,5 +176,34 @@ impl Operator {
     /// The grants that count in that mode: the drill grants and nothing else in a drill.
     pub fn grants_for(&self, mode: Mode) -> &[Grant] {
         if mode == Mode::Drill { &self.drill_grants } else { &self.grants }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_read_out_of_endpoints() {
+        for (endpoint, host) in [
+            ("https://s3.example.net", "s3.example.net"),
+            ("http://10.0.0.1:9000/x", "10.0.0.1"),
+            ("https://user@h.example:1", "h.example"),
+            ("http://[::1]:9000", "::1"),
+        ] {
+            assert_eq!(host_of(endpoint), Some(host));
+        }
+    }
+
+    #[test]
+    fn a_lost_site_has_its_folders_with_all_below_and_its_hosts_for_everybody() {
+        let lost = Lost {
+            targets: ["live".to_owned()].into(),
+            roots: vec!["/srv/live".into()],
+            hosts: ["s3.example.net".to_owned()].into(),
+        };
+        assert!(lost.has_folder("live", Path::new("/elsewhere")) && lost.has_folder("x", Path::new("/srv/live/db")));
+        assert!(!lost.has_folder("x", Path::new("/srv/live2")) && !lost.has_folder("x", Path::new("/srv")));
+        assert!(lost.has_host("x", "s3.example.net") && !lost.has_host("x", "other.example.net"));
     }
 }

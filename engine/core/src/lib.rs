@@ -8,6 +8,7 @@
 pub mod actions;
 pub mod apply;
 pub mod condition;
+pub mod corruption;
 pub mod decide;
 pub mod error;
 pub mod event;
@@ -15,7 +16,9 @@ pub mod fence;
 pub mod grants;
 pub mod graph;
 pub mod ids;
+pub mod ledger;
 pub mod limits;
+pub mod measure;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 pub mod notify;
@@ -29,8 +32,10 @@ pub mod schema;
 pub mod secrets;
 pub mod service;
 pub mod state;
+mod summary;
 pub mod taint;
 pub mod template;
+pub mod verified;
 
 pub use error::{Code, Error};
 pub use ids::{Digest, RunId, StepId};

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::corruption::Corruption;
 use crate::ids::{Digest, StepId};
+use crate::ledger::{CLEANUP_RETRY, Makes};
+pub use crate::policy::{InDoubt, Retry};
 use crate::ports::Direction;
 
 /// The version of the plan's format. A run whose plan has a later one is not touched by this engine.
@@ -231,50 +234,6 @@ pub struct TargetUse {
     pub target: String,
 }
 
-/// Retries of a step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Retry {
-    /// Attempts after the first one.
-    pub count: u32,
-    /// The first delay.
-    pub backoff_ms: u64,
-    /// The longest delay.
-    pub max_ms: u64,
-    /// Whether each delay is drawn between half and all of its length.
-    pub jitter: bool,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { count: 0, backoff_ms: 1_000, max_ms: 60_000, jitter: true }
-    }
-}
-
-/// What to do with an attempt of which nobody knows whether it happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum InDoubt {
-    /// Ask the plugin; if it cannot tell: ask a person where the step is irreversible, else try again.
-    Probe,
-    /// Try again without asking: the author says that the step is idempotent.
-    Rerun,
-    /// Ask a person.
-    Ask,
-}
-
-impl InDoubt {
-    /// The word for it in runbooks.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            InDoubt::Probe => "probe",
-            InDoubt::Rerun => "rerun",
-            InDoubt::Ask => "ask",
-        }
-    }
-}
-
 /// How a step is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -412,6 +371,12 @@ pub struct Step {
     /// How long, where it is a `wait`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// What it makes and the run removes at its end: in drills.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub makes: Vec<Makes>,
+    /// The damages that its checks have to notice in a drill, where it is a `validate`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corruptions: Vec<Corruption>,
     /// Rules waived for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waiver>,
@@ -430,6 +395,9 @@ impl Step {
 
     /// The retries in that direction.
     pub fn retry(&self, direction: Direction) -> &Retry {
+        if direction == Direction::Cleanup {
+            return &CLEANUP_RETRY;
+        }
         self.undo_policy(direction).map_or(&self.policy.retry, |undo| &undo.retry)
     }
 

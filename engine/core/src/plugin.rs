@@ -56,6 +56,9 @@ pub struct KindDescription {
     /// Whether `compensate` can undo it.
     #[serde(default)]
     pub compensate: bool,
+    /// Whether `cleanup` (after `compensate`, where there is one) removes all that it makes.
+    #[serde(default)]
+    pub cleanup: bool,
 }
 
 impl Description {

@@ -1,6 +1,50 @@
-//! Retry delays: exponential backoff with a cap and jitter.
+//! Retries and their delays: exponential backoff with a cap and jitter. And what is done about doubt.
 
-use crate::plan::Retry;
+use serde::{Deserialize, Serialize};
+
+/// Retries of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Retry {
+    /// Attempts after the first one.
+    pub count: u32,
+    /// The first delay.
+    pub backoff_ms: u64,
+    /// The longest delay.
+    pub max_ms: u64,
+    /// Whether each delay is drawn between half and all of its length.
+    pub jitter: bool,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { count: 0, backoff_ms: 1_000, max_ms: 60_000, jitter: true }
+    }
+}
+
+/// What to do with an attempt of which nobody knows whether it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum InDoubt {
+    /// Ask the plugin; if it cannot tell: ask a person where the step is irreversible, else try again.
+    Probe,
+    /// Try again without asking: the author says that the step is idempotent.
+    Rerun,
+    /// Ask a person.
+    Ask,
+}
+
+impl InDoubt {
+    /// The word for it in runbooks.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            InDoubt::Probe => "probe",
+            InDoubt::Rerun => "rerun",
+            InDoubt::Ask => "ask",
+        }
+    }
+}
 
 /// The delay before the next attempt, in milliseconds, after `failures` failed ones (from 1).
 ///

@@ -233,6 +233,8 @@ pub enum Direction {
     Forward,
     /// `compensate`.
     Undo,
+    /// `cleanup`: what the run made is removed. See [`crate::ledger`].
+    Cleanup,
 }
 
 /// One attempt, with all that an executor needs to know.

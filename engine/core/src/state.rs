@@ -8,9 +8,11 @@ use serde_json::Value;
 
 use crate::event::{EvidenceFile, HeldLock, RunResult, Said};
 use crate::ids::{Digest, RunId, StepId};
+use crate::ledger::{Entry, Made};
 use crate::outcome::Failure;
 use crate::plan::{Mode, Plan, Step};
 use crate::ports::Direction;
+pub use crate::summary::Summary;
 
 /// What a person is told about a run in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
@@ -24,6 +26,8 @@ pub enum RunStatus {
     Paused,
     /// What was done is being undone.
     Compensating,
+    /// What was made is being removed.
+    Cleaning,
     /// Nothing goes on without an operator verb.
     Stuck,
     /// Ended well.
@@ -44,6 +48,7 @@ impl RunStatus {
             RunStatus::Waiting => "waiting",
             RunStatus::Paused => "paused",
             RunStatus::Compensating => "compensating",
+            RunStatus::Cleaning => "cleaning",
             RunStatus::Stuck => "stuck",
             RunStatus::Succeeded => "succeeded",
             RunStatus::Failed => "failed",
@@ -147,7 +152,7 @@ impl Phase {
         match self {
             Phase::Pending => "pending",
             Phase::Running { direction: Direction::Forward, .. } => "running",
-            Phase::Running { direction: Direction::Undo, .. } => "undoing",
+            Phase::Running { direction: Direction::Undo | Direction::Cleanup, .. } => "undoing",
             Phase::Backoff { .. } => "retrying",
             Phase::InDoubt { .. } => "in-doubt",
             Phase::Asking { .. } => "asking",
@@ -205,6 +210,9 @@ pub struct StepState {
     /// Who attested that it may use what is suspect, if a person did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attested: Option<Box<ByHand>>,
+    /// What it makes, since it was about to begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<Box<Entry>>,
 }
 
 impl StepState {
@@ -221,6 +229,7 @@ impl StepState {
             may_have_happened: false,
             by_hand: None,
             attested: None,
+            ledger: None,
         }
     }
 
@@ -244,6 +253,11 @@ pub enum Heading {
     },
     /// Undo in reverse order, then end with that result.
     Unwinding {
+        /// The end.
+        then: RunResult,
+    },
+    /// Remove what the run made, the newest first, then end with that result.
+    Cleaning {
         /// The end.
         then: RunResult,
     },
@@ -277,6 +291,8 @@ pub struct RunState {
     pub said: Said,
     /// When it was made.
     pub created_at: u64,
+    /// When the alert began that started it, where one did.
+    pub detected_at: Option<u64>,
     /// When its last event happened.
     pub updated_at: u64,
     /// Number of events so far.
@@ -295,6 +311,8 @@ pub struct RunState {
     pub result: Option<RunResult>,
     /// When it ended.
     pub finished_at: Option<u64>,
+    /// When its last step came to an end, where what it made is removed after that: the cleanup is no part of a recovery.
+    pub worked_until: Option<u64>,
     pub(crate) steps: Vec<StepState>,
     pub(crate) index: BTreeMap<StepId, usize>,
     /// For each step, the steps that come right after it.
@@ -316,6 +334,12 @@ pub struct RunState {
     pub(crate) some_not_needed: bool,
     /// The steps whose outputs say that a snapshot is suspect.
     pub(crate) suspects: BTreeSet<usize>,
+    /// The steps with an entry in the ledger, in the order of their intents.
+    pub(crate) made: Vec<usize>,
+    /// Those of them whose things may still be there; the last is removed next.
+    pub(crate) to_clean: Vec<usize>,
+    /// The one whose things are being removed.
+    pub(crate) removing: Option<usize>,
     /// Whether the plan has a fan-out, whose own limit is to be kept.
     pub(crate) has_fans: bool,
 }
@@ -336,9 +360,18 @@ impl RunState {
         self.running.iter().chain(&self.held).filter_map(|place| self.steps.get(*place))
     }
 
+    /// The same with their places in the plan.
+    pub fn active(&self) -> impl Iterator<Item = (&Step, &StepState)> {
+        let both = |place: &usize| Some((self.plan.steps.get(*place)?, self.steps.get(*place)?));
+        self.running.iter().chain(&self.held).filter_map(both)
+    }
+
     /// Whether the run goes on by itself when a time comes or a probe answers, without any attempt under way.
     pub fn waits_for_time(&self) -> bool {
-        let unwinding = matches!(self.heading, Heading::Unwinding { .. });
+        let unwinding = matches!(self.heading, Heading::Unwinding { .. } | Heading::Cleaning { .. });
+        if self.removal_waits_until().is_some() {
+            return self.result.is_none() && self.paused.is_none();
+        }
         self.result.is_none()
             && self.paused.is_none()
             && self.held_phases().any(|phase| match phase {
@@ -346,6 +379,16 @@ impl RunState {
                 Phase::Timer { .. } | Phase::InDoubt { .. } => !unwinding,
                 _ => false,
             })
+    }
+
+    /// When the next removal is tried again, where one waits for that.
+    pub(crate) fn removal_waits_until(&self) -> Option<u64> {
+        let cleaning = matches!(self.heading, Heading::Cleaning { .. });
+        let next = self.to_clean.last().filter(|_| cleaning && self.removing.is_none());
+        match self.steps.get(*next?)?.ledger.as_ref()?.made {
+            Made::Waiting { until } => Some(until),
+            _ => None,
+        }
     }
 
     fn held_phases(&self) -> impl Iterator<Item = &Phase> {
@@ -387,6 +430,9 @@ impl RunState {
             let waits = matches!(&self.locks, Locks::Wanted { held } if !held.is_empty());
             return if waits { RunStatus::Waiting } else { RunStatus::Running };
         }
+        if let Heading::Cleaning { .. } = self.heading {
+            return RunStatus::Cleaning;
+        }
         if let Heading::Unwinding { .. } = self.heading {
             // What went forward and was left behind (a doubt, a question) is not waited for any more.
             let stuck = self.running.is_empty()
@@ -408,44 +454,5 @@ impl RunState {
             return RunStatus::Waiting;
         }
         RunStatus::Running
-    }
-}
-
-/// What a list of runs shows of one, stored beside its events.
-#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
-pub struct Summary {
-    /// The runbook's name.
-    pub runbook: String,
-    /// The mode.
-    pub mode: Mode,
-    /// The status.
-    pub status: RunStatus,
-    /// Steps that are done or were skipped.
-    pub complete: usize,
-    /// All steps.
-    pub steps: usize,
-    /// When it was made.
-    pub created_at: u64,
-    /// When it last changed.
-    pub updated_at: u64,
-    /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<u64>,
-}
-
-impl Summary {
-    /// The summary of a state.
-    pub fn of(state: &RunState) -> Self {
-        Self {
-            // A list is for people: a name of any length must not make the summary outgrow its place in the store.
-            runbook: state.plan.runbook.chars().take(200).collect(),
-            mode: state.plan.mode,
-            status: state.status(),
-            complete: state.complete,
-            steps: state.plan.steps.len(),
-            created_at: state.created_at,
-            updated_at: state.updated_at,
-            finished_at: state.finished_at,
-        }
     }
 }

@@ -44,7 +44,7 @@ fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
 /// The digests of the files that people attached, in the order of their names.
 pub(crate) fn attached(events: &[Event]) -> BTreeSet<&Digest> {
     let files = events.iter().flat_map(|event| match &event.kind {
-        EventKind::StepMarkedDone { evidence, .. } => evidence.as_slice(),
+        EventKind::StepMarkedDone { evidence, .. } | EventKind::SuspectAttested { evidence, .. } => evidence.as_slice(),
         _ => &[],
     });
     files.map(|file| &file.digest).collect()

@@ -81,9 +81,20 @@ impl Executor {
         Self { host }
     }
 
+    /// The host that it carries out steps on.
+    pub(crate) fn host(&self) -> &Arc<Inner> {
+        &self.host
+    }
+
     /// Makes the bounded call, and the record that the guest gets.
-    fn prepare(&self, attempt: &Attempt, sink: Arc<dyn AttemptSink>) -> Result<(Call, StepCall), Failure> {
+    pub(crate) fn prepare(&self, attempt: &Attempt, sink: Arc<dyn AttemptSink>) -> Result<(Call, StepCall), Failure> {
         let plan = &attempt.plan;
+        if attempt.mode != plan.mode {
+            // What may be reached goes by the mode, so there are no two opinions about it.
+            let message =
+                format!("the attempt is for mode {}, its plan for {}", attempt.mode.as_str(), plan.mode.as_str());
+            return Err(Error::new("LB0703", message).into());
+        }
         let unfit = |message: String| Failure::from(Error::new("LB0703", message));
         let Some(step) = plan.step(&attempt.step) else {
             return Err(unfit(format!("the plan has no step '{}'", attempt.step)));
@@ -113,6 +124,7 @@ impl Executor {
             host: Arc::clone(&self.host),
             plugin: name.clone(),
             mode: Some(attempt.mode),
+            makes: attempt.direction != Direction::Cleanup,
             kind: Some(step.kind),
             capabilities: kind.capabilities.clone(),
             targets,
@@ -127,7 +139,7 @@ impl Executor {
 
 impl Executor {
     /// Refuses an attempt that was overtaken: a later run, or a later attempt, has acted on one of its locked targets.
-    fn fence(&self, attempt: &Attempt) -> Result<(), Failure> {
+    pub(crate) fn fence(&self, attempt: &Attempt) -> Result<(), Failure> {
         let step = attempt.plan.step(&attempt.step);
         let used = step.into_iter().flat_map(|step| &step.targets);
         let locks = used.filter_map(|used| attempt.plan.targets.get(&used.target)?.lock.as_deref());
@@ -146,7 +158,7 @@ impl Executor {
     }
 }
 
-fn bind(attempt: &Attempt, step: &Step) -> Result<Vec<Bound>, Failure> {
+pub(crate) fn bind(attempt: &Attempt, step: &Step) -> Result<Vec<Bound>, Failure> {
     let mut targets = Vec::new();
     for used in &step.targets {
         let Some(target) = attempt.plan.targets.get(&used.target) else {
@@ -196,7 +208,23 @@ fn outputs(text: &str) -> Result<Value, Broken> {
     }
 }
 
-fn judge(result: Result<GuestOutcome, Ended>, effect: Effect) -> Outcome {
+/// The one call of the guest that stands for this direction.
+pub(crate) async fn act(call: Call, record: StepCall, direction: Direction) -> Result<GuestOutcome, Ended> {
+    let indices = call.plugin.steps.clone();
+    call.run(move |store, instance| {
+        Box::pin(async move {
+            let steps: Steps = indices.load(&mut *store, instance)?;
+            match direction {
+                Direction::Forward => steps.call_execute(store, &record).await,
+                Direction::Undo => steps.call_compensate(store, &record).await,
+                Direction::Cleanup => steps.call_cleanup(store, &record).await,
+            }
+        })
+    })
+    .await
+}
+
+pub(crate) fn judge(result: Result<GuestOutcome, Ended>, effect: Effect) -> Outcome {
     match result {
         Ok(GuestOutcome::Done(text)) => match outputs(&text) {
             Ok(outputs) => Outcome::Done { outputs },
@@ -231,7 +259,10 @@ impl StepExecutor for Executor {
 
     fn execute(&self, attempt: Attempt, sink: Arc<dyn AttemptSink>) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
-            let (call, record) = match self.prepare(&attempt, sink) {
+            if attempt.direction == Direction::Cleanup {
+                return self.clean_up(attempt, sink).await;
+            }
+            let (call, record) = match self.prepare(&attempt, Arc::clone(&sink)) {
                 Ok(ready) => ready,
                 Err(failure) => return Outcome::Failed { failure },
             };
@@ -239,24 +270,12 @@ impl StepExecutor for Executor {
                 return Outcome::Failed { failure };
             }
             let effect = attempt.plan.step(&attempt.step).map_or(Effect::Irreversible, |step| step.effect);
-            let indices = call.plugin.steps.clone();
-            let (direction, looked) = (attempt.direction, call.context.looked.clone());
-            let result = call
-                .run(move |store, instance| {
-                    Box::pin(async move {
-                        let steps: Steps = indices.load(&mut *store, instance)?;
-                        match direction {
-                            Direction::Forward => steps.call_execute(store, &record).await,
-                            Direction::Undo => steps.call_compensate(store, &record).await,
-                        }
-                    })
-                })
-                .await;
-            let mut outcome = judge(result, effect);
+            let looked = call.context.looked.clone();
+            let mut outcome = judge(act(call, record, attempt.direction).await, effect);
             if let Outcome::Done { outputs } = &mut outcome {
                 looked.mark(outputs).await;
             }
-            outcome
+            self.check_checks(&attempt, sink, outcome).await
         })
     }
 
@@ -313,6 +332,8 @@ impl Host {
     fn asking(&self, attempt: &Attempt) -> Result<(Call, StepCall), Failure> {
         let (mut call, record) = Executor::new(Arc::clone(&self.inner)).prepare(attempt, Arc::new(Quiet))?;
         call.limit = call.limit.min(Duration::from_millis(PREVIEW_MS_MAX));
+        // Who only looks makes no folder.
+        call.context.makes = false;
         Ok((call, record))
     }
 

@@ -24,6 +24,8 @@ pub struct Wish<'a> {
     pub mode: Mode,
     /// The `root` of the target.
     pub root: &'a Path,
+    /// Whether it may be made where it is missing.
+    pub makes: bool,
 }
 
 /// A folder that was granted.
@@ -45,9 +47,12 @@ pub fn open(operator: &Operator, wish: &Wish<'_>) -> Result<Granted, GuestError>
         let message = format!("the root '{shown}' of target '{}' has to be an absolute path without '..'", wish.target);
         return Err(guest_error(ErrorKind::Permanent, message));
     }
+    if operator.lost.has_folder(wish.target, wish.root) {
+        return Err(refused(format!("'{shown}' of target '{}' is taken for lost with its site", wish.target), None));
+    }
     let mut last = None;
     for grant in candidates(operator, wish) {
-        match within(grant, wish.root) {
+        match within(grant, wish.root, grant.write && wish.makes) {
             Ok(Some(dir)) => return Ok(Granted { dir, write: grant.write }),
             Ok(None) => {}
             Err(error) => last = Some(error),
@@ -60,7 +65,7 @@ pub fn open(operator: &Operator, wish: &Wish<'_>) -> Result<Granted, GuestError>
 }
 
 /// The grants for the plugin and target; those that allow more come first.
-fn candidates<'a>(operator: &'a Operator, wish: &Wish<'_>) -> Vec<&'a DirGrant> {
+pub(crate) fn candidates<'a>(operator: &'a Operator, wish: &Wish<'_>) -> Vec<&'a DirGrant> {
     let mut found: Vec<&DirGrant> = operator
         .grants_for(wish.mode)
         .iter()
@@ -73,11 +78,11 @@ fn candidates<'a>(operator: &'a Operator, wish: &Wish<'_>) -> Vec<&'a DirGrant> 
 }
 
 /// Opens the root below the granted folder; `None` where it is not below.
-fn within(grant: &DirGrant, root: &Path) -> std::io::Result<Option<Dir>> {
+fn within(grant: &DirGrant, root: &Path, make: bool) -> std::io::Result<Option<Dir>> {
     let mut ways: Vec<PathBuf> = Vec::new();
     if let Ok(rest) = root.strip_prefix(&grant.path) {
         ways.push(rest.to_owned());
-        if grant.write && !grant.path.exists() {
+        if make && !grant.path.exists() {
             std::fs::create_dir_all(&grant.path)?;
         }
     }
@@ -95,7 +100,7 @@ fn within(grant: &DirGrant, root: &Path) -> std::io::Result<Option<Dir>> {
     let base = Dir::open_ambient_dir(&grant.path, ambient_authority())?;
     let mut result = Ok(None);
     for rest in ways {
-        result = below(&base, &rest, grant.write).map(Some);
+        result = below(&base, &rest, make).map(Some);
         if result.is_ok() {
             break;
         }
@@ -134,8 +139,8 @@ fn canonical(path: &Path) -> Option<PathBuf> {
     None
 }
 
-fn refuse(wish: &Wish<'_>) -> GuestError {
-    let Wish { plugin, target, mode, root } = wish;
+pub(crate) fn refuse(wish: &Wish<'_>) -> GuestError {
+    let Wish { plugin, target, mode, root, .. } = wish;
     let root = root.display();
     let message = format!("plugin '{plugin}' may not reach '{root}' for target '{target}' in mode {}", mode.as_str());
     let line = allow_line(plugin, target, &root.to_string(), false);
@@ -172,7 +177,7 @@ mod tests {
     }
 
     fn wish<'a>(root: &'a Path) -> Wish<'a> {
-        Wish { plugin: "fs", target: "orders", mode: Mode::Failover, root }
+        Wish { plugin: "fs", target: "orders", mode: Mode::Failover, root, makes: true }
     }
 
     #[test]

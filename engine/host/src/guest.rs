@@ -40,6 +40,8 @@ pub struct Context {
     pub plugin: String,
     /// The mode of the run; `None` where no target can be reached at all (`describe`).
     pub mode: Option<Mode>,
+    /// Whether a missing root may be made: not where things are removed.
+    pub makes: bool,
     /// The kind of step; `None` for `describe` and calls of `store`.
     pub kind: Option<StepKind>,
     /// What the plugin declared.

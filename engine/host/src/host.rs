@@ -216,6 +216,7 @@ impl Host {
                 host: Arc::clone(&self.inner),
                 plugin: name.to_owned(),
                 mode: None,
+                makes: false,
                 kind: None,
                 capabilities: Vec::new(),
                 targets: Vec::new(),

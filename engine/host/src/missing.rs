@@ -16,7 +16,7 @@ pub fn missing_grant(operator: &Operator, target: &Target, mode: Mode, http: boo
     let setting = |name: &str| target.settings.get(name).and_then(Value::as_str).filter(|text| !text.contains("{{"));
     let (plugin, name) = (target.plugin.as_str(), target.name.as_str());
     if let Some(root) = setting("root") {
-        let wish = Wish { plugin, target: name, mode, root: Path::new(root) };
+        let wish = Wish { plugin, target: name, mode, root: Path::new(root), makes: false };
         return (!covered(operator, &wish, write)).then(|| allow_line(plugin, name, root, write));
     }
     if !http {

@@ -40,6 +40,7 @@ pub struct PluginStore {
     indices: GuestIndices,
     bound: Bound,
     mode: Mode,
+    makes: bool,
 }
 
 type Told<T> = Result<T, GuestError>;
@@ -62,7 +63,13 @@ impl PluginStore {
             .hint("use a target whose plugin exports `store`: `lifeboat plugin ls` shows which do"));
         };
         let bound = Bound { role: ROLE.to_owned(), target, settings };
-        Ok(Self { host: Arc::clone(host), plugin, indices, bound, mode })
+        Ok(Self { host: Arc::clone(host), plugin, indices, bound, mode, makes: true })
+    }
+
+    /// The same, where a root that is missing is not made.
+    #[must_use]
+    pub(crate) fn making(self, makes: bool) -> Self {
+        Self { makes, ..self }
     }
 
     fn at(&self) -> GuestTarget {
@@ -80,6 +87,7 @@ impl PluginStore {
                 host: Arc::clone(&self.host),
                 plugin: self.bound.target.plugin.clone(),
                 mode: Some(self.mode),
+                makes: self.makes,
                 kind: None,
                 capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
                 targets: vec![self.bound.clone()],

@@ -5,6 +5,7 @@ use lifeboat_core::ids::StepId;
 use lifeboat_core::notify::{About, about_end};
 use lifeboat_core::outcome::Outcome;
 use lifeboat_core::plan::Mode;
+use lifeboat_core::ports::Direction;
 use lifeboat_core::state::{Phase, RunState};
 use lifeboat_core::{Error, apply};
 
@@ -29,8 +30,11 @@ pub struct News {
 pub fn may_be_news(kind: &EventKind) -> bool {
     match kind {
         EventKind::ApprovalRequested { .. }
+        | EventKind::SuspectHeld { .. }
         | EventKind::UnwindStarted { cause: Some(_) }
         | EventKind::RunFinished { .. } => true,
+        // What cannot be removed is told with the end of the run.
+        EventKind::AttemptFinished { direction: Direction::Cleanup, .. } => false,
         EventKind::AttemptFinished { outcome, retry_at, .. } => {
             retry_at.is_none() && !matches!(outcome, Outcome::Done { .. })
         }
@@ -47,7 +51,7 @@ pub fn news(events: &[Event]) -> Result<(Vec<News>, RunState), Error> {
     let mut events = events.iter();
     let first = events.next().ok_or_else(|| Error::new("LB0503", "the run has no events"))?;
     let mut state = apply::create(first)?;
-    let mut found = Vec::new();
+    let (mut found, mut cleaned) = (Vec::new(), false);
     for event in events {
         apply::apply(&mut state, event)?;
         let one = |about, step: Option<&StepId>, expires_at| News {
@@ -61,6 +65,10 @@ pub fn news(events: &[Event]) -> Result<(Vec<News>, RunState), Error> {
             EventKind::ApprovalRequested { step, expires_at, .. } => {
                 found.push(one(About::Approval, Some(step), *expires_at));
             }
+            // It had ended before, and that was told.
+            EventKind::CleanupStarted { said, .. } => cleaned = said.is_some(),
+            EventKind::AttemptFinished { direction: Direction::Cleanup, .. } => {}
+            EventKind::SuspectHeld { step, .. } => found.push(one(About::NeedsPerson, Some(step), None)),
             EventKind::AttemptFinished { step, .. } | EventKind::Probed { step, .. } if asks(&state, step) => {
                 found.push(one(About::NeedsPerson, Some(step), None));
             }
@@ -68,7 +76,7 @@ pub fn news(events: &[Event]) -> Result<(Vec<News>, RunState), Error> {
             EventKind::UnwindStarted { cause: Some(step) } => {
                 found.extend(about_end(RunResult::Failed, state.plan.mode).map(|about| one(about, Some(step), None)));
             }
-            EventKind::RunFinished { result } => {
+            EventKind::RunFinished { result } if !cleaned => {
                 found.extend(about_end(*result, state.plan.mode).map(|about| one(about, None, None)));
             }
             _ => {}
@@ -85,7 +93,7 @@ pub fn news(events: &[Event]) -> Result<(Vec<News>, RunState), Error> {
 /// Whether a step waits for the word of a person.
 fn asks(state: &RunState, step: &StepId) -> bool {
     let phase = state.step(step).map(|(_, now)| &now.phase);
-    matches!(phase, Some(Phase::Asking { .. } | Phase::UndoFailed { .. }))
+    matches!(phase, Some(Phase::Asking { .. } | Phase::Suspect { .. } | Phase::UndoFailed { .. }))
 }
 
 fn is_open(state: &RunState, news: &News) -> bool {
@@ -108,7 +116,7 @@ impl News {
         let name = &plan.runbook;
         let id = self.step.as_ref().map(StepId::as_str).unwrap_or_default();
         let run = &state.run;
-        let took = state.updated_at.saturating_sub(state.created_at) / 1_000;
+        let took = state.worked_until.unwrap_or(state.updated_at).saturating_sub(state.created_at) / 1_000;
         let (title, text, commands) = match self.about {
             About::Approval => (
                 format!("{name} asks for approval: {id}"),
@@ -176,6 +184,7 @@ fn question(state: &RunState, step: &str) -> String {
 fn why(phase: &Phase) -> String {
     match phase {
         Phase::Asking { reason } => format!("Nobody knows whether the step happened: {reason}"),
+        Phase::Suspect { because, .. } => format!("A snapshot is suspect: {}", because.join("; ")),
         Phase::UndoFailed { failure } => format!("What it did could not be undone: {}", failure.message),
         _ => String::new(),
     }

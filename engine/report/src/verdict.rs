@@ -65,6 +65,12 @@ fn succeeded(facts: &Facts, took: &str) -> Verdict {
     if skipped > 0 {
         parts.push(format!("{skipped} of {} steps were skipped by a person", facts.steps.len()));
     }
+    let bad = facts.drill.as_ref().filter(|drill| !drill.passed);
+    if let Some(drill) = bad {
+        let word = "Drill not passed".to_owned();
+        parts.push(drill.because.join("; "));
+        return Verdict { tone: Tone::Bad, word, sentence: format!("{}.", parts.join("; ")) };
+    }
     let (tone, word) = match (missed, skipped) {
         (true, _) => (Tone::Warn, format!("{word}, an objective is missed")),
         (false, 1..) => (Tone::Warn, format!("{word}, with steps skipped")),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lifeboat_core::ledger::{self, Makes};
 use lifeboat_core::limits::{PARALLEL_PER_RUN_DEFAULT, STEP_TIMEOUT_DEFAULT_MS};
 use lifeboat_core::plan::{
     Effect, InDoubt, Mode, OnFailure, PLAN_FORMAT, Plan, PluginPin, Policy, Step, StepKind, Target, UndoPolicy,
@@ -93,6 +94,9 @@ pub(crate) fn plan(
             (target.name.text.clone(), one_target(runbook, target, graph.mode, is_written, &inputs))
         })
         .collect();
+    if graph.mode == Mode::Drill {
+        steps.iter_mut().for_each(|step| step.makes = makes(step, &targets, catalog));
+    }
     let plugins = targets.values().map(|target| &target.plugin).chain(steps.iter().filter_map(|s| s.plugin.as_ref()));
     let plugins = plugins
         .filter_map(|name| catalog.get(name).map(|known| (name.clone(), known)))
@@ -115,6 +119,29 @@ pub(crate) fn plan(
         max_parallel: runbook.max_parallel.unwrap_or(PARALLEL_PER_RUN_DEFAULT),
         source,
     }
+}
+
+/// What a step of a drill makes, and the run removes at its end.
+fn makes(step: &Step, targets: &BTreeMap<String, Target>, catalog: &Catalog) -> Vec<Makes> {
+    let (role, what) = match step.kind {
+        StepKind::Snapshot => ("into", "a snapshot"),
+        StepKind::Transfer => ("into", "a copy of a snapshot"),
+        StepKind::Restore => ("into", "what is restored"),
+        StepKind::Switch => ("target", "what is switched"),
+        _ => return Vec::new(),
+    };
+    if step.effect == Effect::Read {
+        return Vec::new();
+    }
+    let kind = step.plugin.as_ref().and_then(|name| catalog.get(name)?.description.kind(step.kind));
+    let cleans = kind.is_some_and(|kind| kind.cleanup);
+    let used = step.targets.iter().filter(|used| used.role == role).filter_map(|used| targets.get(&used.target));
+    used.map(|target| {
+        let own = ledger::is_own(&target.settings);
+        let (target, what) = (target.name.clone(), what.to_owned());
+        Makes { target, what, own, removable: own || cleans, keep_ms: ledger::KEEP_DEFAULT_MS }
+    })
+    .collect()
 }
 
 fn one_target(
@@ -183,6 +210,8 @@ fn one_step(step: &StepDef, found: &Resolved, after: BTreeSet<StepId>, catalog: 
         capabilities: found.capabilities.clone(),
         approval: step.approval.clone(),
         wait_ms: step.wait_ms,
+        makes: Vec::new(),
+        corruptions: Vec::new(),
         waivers: step.waivers.iter().map(|(waiver, _)| waiver.clone()).collect(),
         scan: step.scan,
         line: u32::try_from(report.line_of(step.head.offset)).unwrap_or(u32::MAX),

@@ -51,11 +51,13 @@ pub struct Automatic {
     pub start: bool,
     /// Whether a run may go past its point of no return without a person, if its runbook allows it, too.
     pub past_no_return: bool,
+    /// Whether they start it only while it is verified: [`lifeboat_core::verified::may_start_by_itself`].
+    pub verified: bool,
 }
 
 impl Default for Automatic {
     fn default() -> Self {
-        Self { start: true, past_no_return: false }
+        Self { start: true, past_no_return: false, verified: false }
     }
 }
 
@@ -65,9 +67,10 @@ pub(crate) fn automatic(node: &Node, intake: &mut Intake, report: &mut Report) {
     let mut fields = Fields::new(node);
     let start = fields.boolean("start", report).is_none_or(|(start, _)| start);
     let past_no_return = fields.boolean("past-no-return", report).is_some_and(|(past, _)| past);
-    fields.refuse_rest(&["start", "past-no-return"], report);
+    let verified = fields.boolean("verified", report).is_some_and(|(verified, _)| verified);
+    fields.refuse_rest(&["start", "past-no-return", "verified"], report);
     let Some(name) = name else { return };
-    if intake.automatic.insert(name.text.clone(), Automatic { start, past_no_return }).is_some() {
+    if intake.automatic.insert(name.text.clone(), Automatic { start, past_no_return, verified }).is_some() {
         report
             .error("LB0405", name.span, format!("'automatic' is declared twice for '{}'", name.text))
             .help("put both into one line");
@@ -189,7 +192,7 @@ mod tests {
                     hook \"own\" kind=\"generic\" secret=\"s\" window=\"10m\" {\n  status \"/a\" firing=\"1\" { resolved \"0\" \"2\" }\n  \
                     group \"/g\" \"/h\"; only \"/t\" \"X\"; label \"host\" \"/host\"; once #true\n}\n\
                     hook \"pd\" kind=\"pagerduty\" secret=\"s\" signs=\"body\"\n\
-                    automatic \"orders\" past-no-return=#true\nautomatic \"files\" start=#false\n";
+                    automatic \"orders\" past-no-return=#true verified=#true\nautomatic \"files\" start=#false\n";
         let intake = parse_intake(&source(text), Path::new("/")).unwrap();
         assert_eq!(intake.hooks.keys().collect::<Vec<_>>(), ["alertmanager", "own", "pd"]);
         let own = &intake.hooks["own"];
@@ -198,8 +201,8 @@ mod tests {
         assert_eq!((mapping.firing.len(), mapping.resolved.len(), mapping.group.len(), mapping.once), (1, 2, 2, true));
         assert_eq!(mapping.only, [("/t".to_owned(), vec!["X".to_owned()])]);
         assert_eq!((intake.hooks["pd"].scheme, intake.hooks["alertmanager"].secret.as_ref()), (Scheme::Body, None));
-        assert_eq!(intake.automatic("orders"), Automatic { start: true, past_no_return: true });
-        assert_eq!(intake.automatic("files"), Automatic { start: false, past_no_return: false });
+        assert_eq!(intake.automatic("orders"), Automatic { start: true, past_no_return: true, verified: true });
+        assert_eq!(intake.automatic("files"), Automatic { start: false, past_no_return: false, verified: false });
         assert_eq!(intake.automatic("other"), Automatic::default());
         assert!(parse_operator(&source(text), Path::new("/")).is_ok());
     }

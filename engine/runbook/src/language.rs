@@ -31,7 +31,7 @@ const fn node(name: &'static str, form: &'static str, about: &'static str, field
 }
 
 /// What stands in a runbook besides its steps.
-const RUNBOOK: [Node; 13] = [
+const RUNBOOK: [Node; 14] = [
     node("description", "description \"TEXT\"", "What the runbook is for.", &[]),
     node("owner", "owner \"TEXT\"", "Who answers for it.", &[]),
     node(
@@ -43,6 +43,12 @@ const RUNBOOK: [Node; 13] = [
             ("rpo", "duration", "Recovery point objective."),
             ("mtpd", "duration", "Maximum tolerable period of disruption."),
         ],
+    ),
+    node(
+        "verification",
+        "verification every=\"7d\"",
+        "What it takes to count as verified: `lifeboat drills` tells whether it does.",
+        &[("every", "duration", "For how long a drill that passed counts, if the text is still the same.")],
     ),
     node(
         "input",
@@ -356,7 +362,7 @@ mod tests {
     /// A runbook with every node that there is.
     const EVERYTHING: &str = r#"
 runbook "r" {
-    description "d"; owner "o"; objectives rto="1m"; input "i" type="string"
+    description "d"; owner "o"; objectives rto="1m"; verification every="7d"; input "i" type="string"
     input "l" type="list" default="a"
     target "t" plugin="fs" site="s" { lock "x"; root "/t"; upload-limit "1MiB" }
     mode "drill" { target "t" site="s" { root "/d" } }

@@ -13,6 +13,7 @@ use lifeboat_core::Digest;
 use lifeboat_core::limits::RUNBOOK_BYTES_MAX;
 use lifeboat_core::plan::{Mode, Plan};
 use lifeboat_core::plugin::Catalog;
+use lifeboat_core::verified::Policy;
 
 mod channels;
 mod choice;
@@ -192,6 +193,8 @@ pub struct Compiled {
     pub plan: Plan,
     /// What a person should look at.
     pub warnings: Vec<Diagnostic>,
+    /// How often it has to be drilled to count as verified, where it says so.
+    pub verification: Option<Policy>,
     /// The text that is stored with a run: that of the file, or those of all files, each behind a line that names it.
     pub text: String,
     /// What starts it by itself.
@@ -233,6 +236,7 @@ pub fn compile_with(
             .error("LB0226", root.head, format!("this runbook cannot be run in mode {}", mode.as_str()))
             .help(format!("its modes are: {}", words.join(", ")));
     }
+    let verification = root.verification;
     let mut values = compile::inputs(&root, inputs, &mut report);
     let mut runbook = expand::expand(&root, loader.runbooks(), &values, &[mode], false, &mut report).unwrap_or(root);
     compile::inner_inputs(&runbook, &mut values);
@@ -251,7 +255,7 @@ pub fn compile_with(
     let text = loader.text(&report);
     let source = Digest::of(loader.text_of_plan(&report).as_bytes());
     let plan = compile::plan(&runbook, &resolved, &graph, catalog, values, source, &report);
-    Ok(Compiled { plan, warnings: report.finish(), text, triggers: runbook.triggers })
+    Ok(Compiled { plan, warnings: report.finish(), text, verification, triggers: runbook.triggers })
 }
 
 /// The text of a file in canonical form, with all its comments. Formatting twice is formatting once.

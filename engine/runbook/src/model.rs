@@ -6,6 +6,7 @@ use lifeboat_alerts::Matchers;
 use lifeboat_alerts::kernel::{Agree, Budget};
 use lifeboat_core::plan::{Approval, Fan, InDoubt, Mode, Objectives, Retry, StepKind, Test, Waiver};
 use lifeboat_core::template::Reference;
+use lifeboat_core::verified::Policy;
 use serde_json::Value;
 
 use crate::diagnostic::Span;
@@ -321,6 +322,8 @@ pub struct Runbook {
     pub owner: Option<String>,
     /// Objectives.
     pub objectives: Objectives,
+    /// How often it has to be drilled to count as verified, where it says so.
+    pub verification: Option<Policy>,
     /// Inputs, in the order of the source.
     pub inputs: Vec<Input>,
     /// Targets, in the order of the source.

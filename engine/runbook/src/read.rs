@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kdl::KdlValue;
 use lifeboat_core::limits::STEPS_PER_PLAN_MAX;
 use lifeboat_core::plan::{Mode, Objectives, StepKind};
+use lifeboat_core::verified::Policy;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Span;
@@ -16,8 +17,19 @@ use crate::values::{nodes_into, to_json, twice};
 use crate::{channels, locks, runs, speed, steps, triggers};
 
 /// The nodes of a runbook that are no steps.
-pub(crate) const NODES: [&str; 10] =
-    ["description", "owner", "objectives", "input", "target", "mode", "modes", "on", "on-failure", "defaults"];
+pub(crate) const NODES: [&str; 11] = [
+    "description",
+    "owner",
+    "objectives",
+    "verification",
+    "input",
+    "target",
+    "mode",
+    "modes",
+    "on",
+    "on-failure",
+    "defaults",
+];
 
 /// `base`: where the text of its file starts.
 pub(crate) fn runbook(parsed: Parsed, base: usize, report: &mut Report) -> Option<Runbook> {
@@ -66,7 +78,14 @@ fn read_nodes(node: &Node, runbook: &mut Runbook, report: &mut Report) {
     for child in &node.children {
         let single = matches!(
             child.name.as_str(),
-            "description" | "owner" | "objectives" | "modes" | "on-failure" | "defaults" | "max-parallel"
+            "description"
+                | "owner"
+                | "objectives"
+                | "verification"
+                | "modes"
+                | "on-failure"
+                | "defaults"
+                | "max-parallel"
         );
         if single && once.insert(&child.name, child.head).is_some() {
             twice(&child.name, child.head, report);
@@ -95,6 +114,7 @@ fn read_node(node: &Node, runbook: &mut Runbook, report: &mut Report) {
         "description" => runbook.description = only_text(node, report).unwrap_or_default(),
         "owner" => runbook.owner = only_text(node, report),
         "objectives" => runbook.objectives = objectives(node, report),
+        "verification" => runbook.verification = verification(node, report),
         "run" => runs::read(node, runbook, report),
         "input" => runbook.inputs.extend(input(node, report)),
         "target" => match target(node, report) {
@@ -167,6 +187,20 @@ fn objectives(node: &Node, report: &mut Report) -> Objectives {
     }
     fields.refuse_rest(&["rto", "rpo", "mtpd"], report);
     Objectives { rto_ms: rto.map(|v| v.0), rpo_ms: rpo.map(|v| v.0), mtpd_ms: mtpd.map(|v| v.0) }
+}
+
+fn verification(node: &Node, report: &mut Report) -> Option<Policy> {
+    at_most_args(node, 0, report);
+    let mut fields = Fields::new(node);
+    let every = fields.duration("every", report);
+    fields.refuse_rest(&["every"], report);
+    let written = node.props.iter().map(|prop| &prop.name).chain(node.children.iter().map(|child| &child.name));
+    if written.into_iter().all(|name| name != "every") {
+        report
+            .error("LB0118", node.head, "'verification' does not say how often")
+            .help("write verification every=\"7d\": for so long a passed drill counts");
+    }
+    every.map(|(every_ms, _)| Policy { every_ms })
 }
 
 fn input(node: &Node, report: &mut Report) -> Option<Input> {

@@ -130,3 +130,38 @@ fn ten_thousand_steps_compile() {
     let plan = compile(&source("big.kdl", &text), &catalog(), Mode::Failover, &BTreeMap::new()).unwrap().0;
     assert_eq!(plan.steps.len(), 10_000);
 }
+
+#[test]
+fn a_drill_says_what_it_makes_and_who_removes_it_and_nothing_else_does() {
+    let made = |plan: &Plan| -> Vec<(String, String, bool, bool)> {
+        let of = |step: &lifeboat_core::Step| {
+            let makes = step.makes.iter().cloned();
+            makes.map(|makes| (step.id.0.clone(), makes.target, makes.own, makes.removable)).collect::<Vec<_>>()
+        };
+        plan.steps.iter().flat_map(of).collect()
+    };
+    let drill = made(&plan(DEMO, Mode::Drill));
+    let own = |step: &str, target: &str| (step.to_owned(), target.to_owned(), true, true);
+    assert!(drill.contains(&own("rebuild", "standby")), "{drill:?}");
+    // The vault is shared, and the plugin does not say that it takes snapshots out again.
+    let take = drill.iter().find(|(step, ..)| step == "take");
+    assert!(take.is_none_or(|(_, _, own, removable)| !own && !removable), "{take:?}");
+    assert!(drill.iter().all(|(step, ..)| step != "smoke" && step != "prove"), "what only reads makes nothing");
+    assert_eq!(made(&plan(DEMO, Mode::Failover)), []);
+}
+
+#[test]
+fn a_runbook_says_how_often_it_wants_to_be_drilled() {
+    let compiled = |node: &str| {
+        let text = DEMO.replacen("    owner", &format!("    {node}\n    owner"), 1);
+        assert_ne!(text, DEMO);
+        let inputs = [("reason".to_owned(), "test".to_owned())].into();
+        let files = lifeboat_runbook::NoFiles;
+        lifeboat_runbook::compile_with(&source("demo.kdl", &text), &files, &catalog(), Mode::Drill, &inputs)
+    };
+    assert_eq!(compiled("verification every=\"7d\"").unwrap().verification.unwrap().every_ms, 7 * 24 * 3_600_000);
+    let codes = |node: &str| compiled(node).unwrap_err().iter().map(|found| found.code).collect::<Vec<_>>();
+    assert_eq!(codes("verification"), ["LB0118"]);
+    assert_eq!(codes("verification every=\"7x\""), ["LB0117"]);
+    assert_eq!(codes("verification every=\"7d\"; verification every=\"1d\""), ["LB0119"]);
+}

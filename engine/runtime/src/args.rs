@@ -25,10 +25,10 @@ pub(crate) fn attempt(
     let (step, now) = state.step(id).ok_or_else(|| Error::new("LB0504", format!("the run has no step '{id}'")))?;
     let settings = settings(state, step)?;
     let context = context(state, &step.args);
-    // An undo must be possible even where a reference has lost its value: it works from the outputs and the key.
+    // An undo or a cleanup must be possible even where a reference has lost its value: they work from the outputs and the key.
     let args = match template::render_value(&step.args, &context) {
         Ok(args) => args,
-        Err(_) if direction == Direction::Undo => step.args.clone(),
+        Err(_) if direction != Direction::Forward => step.args.clone(),
         Err(error) => return Err(error.with("step", id)),
     };
     Ok(Attempt {

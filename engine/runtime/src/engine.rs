@@ -119,6 +119,22 @@ impl Engine {
     /// # Errors
     /// As [`Engine::submit`]; `LB0601` when there is a run of that name.
     pub async fn submit_as(&self, run: RunId, plan: Plan, runbook: String, said: Said) -> Result<RunHandle, Error> {
+        self.submit_detected(run, plan, runbook, said, None).await
+    }
+
+    /// [`Engine::submit_as`] for a run that an alert starts: the recovery time counts from `detected_at`, the moment when the
+    /// alert began.
+    ///
+    /// # Errors
+    /// As [`Engine::submit_as`].
+    pub async fn submit_detected(
+        &self,
+        run: RunId,
+        plan: Plan,
+        runbook: String,
+        said: Said,
+        detected_at: Option<u64>,
+    ) -> Result<RunHandle, Error> {
         let parts = &self.inner.parts;
         let queued = self.inner.queued.load(Ordering::Acquire);
         if queued >= RUNS_QUEUED_MAX {
@@ -135,6 +151,7 @@ impl Engine {
                 fingerprint,
                 runbook,
                 engine: parts.version.clone(),
+                detected_at,
                 said,
             },
         );
@@ -310,7 +327,7 @@ impl RunHandle {
 
     /// The steps that a person has to see to, with the plan's fingerprint, from the state at rest.
     pub fn asking(state: &RunState) -> Vec<StepId> {
-        let unwinding = matches!(state.heading, Heading::Unwinding { .. });
+        let unwinding = matches!(state.heading, Heading::Unwinding { .. } | Heading::Cleaning { .. });
         let asks = |phase: &Phase| match phase {
             // A question that was overtaken by the unwinding, or by the end, is nobody's to answer.
             Phase::Approval { .. } | Phase::Asking { .. } | Phase::Suspect { .. } => {

@@ -52,6 +52,8 @@ pub enum Verb {
     Unpause,
     /// End the run as it is.
     Abandon,
+    /// Remove what a run that has ended left behind.
+    Cleanup,
     /// End the run; undo what was done if so wished.
     Cancel {
         /// Whether what was done is undone.

@@ -14,6 +14,15 @@ use crate::library::RunbookView;
 use crate::notices;
 use crate::problem::Problem;
 
+/// How alerts start a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// Whether the run waits for a person before its first step that cannot be undone.
+    pub(crate) stops: bool,
+    /// When the alert began: the recovery time counts from there.
+    pub(crate) detected_at: Option<u64>,
+}
+
 /// The way in. Cheap to clone.
 #[derive(Clone)]
 pub struct Door {
@@ -89,7 +98,7 @@ impl Door {
         inputs: &BTreeMap<String, String>,
         said: Said,
     ) -> Result<RunId, Error> {
-        self.begin(run, runbook, mode, inputs, said, false).await
+        self.begin(run, runbook, mode, inputs, said, How::default()).await
     }
 
     /// As [`Door::start`]; before its first step that cannot be undone, the run waits for a person.
@@ -104,25 +113,29 @@ impl Door {
         inputs: &BTreeMap<String, String>,
         said: Said,
     ) -> Result<RunId, Error> {
-        self.begin(run, runbook, mode, inputs, said, true).await
+        self.begin(run, runbook, mode, inputs, said, How { stops: true, ..How::default() }).await
     }
 
-    async fn begin(
+    /// As [`Door::start`], in the way that alerts want it.
+    ///
+    /// # Errors
+    /// As [`Door::start`].
+    pub(crate) async fn begin(
         &self,
         run: RunId,
         runbook: &str,
         mode: Mode,
         inputs: &BTreeMap<String, String>,
         said: Said,
-        stops: bool,
+        how: How,
     ) -> Result<RunId, Error> {
         if self.app.is_stopping() {
             return Err(Error::new("LB1065", "the service is being stopped"));
         }
         let mut compiled = http::compile(&self.app, runbook, mode, inputs).await.map_err(Problem::error)?;
-        if stops {
+        if how.stops {
             crate::alerts::ask_before_no_return(&mut compiled.plan, self.app.workshop.people());
         }
-        Ok(http::begin(&self.app, run, compiled, said).await?.run)
+        Ok(http::begin(&self.app, run, compiled, said, how.detected_at).await?.run)
     }
 }

@@ -73,6 +73,8 @@ fn first_row(plan: &Plan, at: u64) -> Row {
         created_at: at,
         updated_at: at,
         finished_at: None,
+        left: 0,
+        left_until: None,
     };
     Row { seq: 1, summary }
 }

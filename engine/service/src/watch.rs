@@ -25,6 +25,8 @@ struct Known {
     about: Arc<About>,
     /// Attempts under way: since when.
     begun: BTreeMap<(StepId, bool), u64>,
+    /// Whether it had ended before, and is only cleaned up.
+    cleaned: bool,
     tracer: Option<Tracer>,
 }
 
@@ -117,7 +119,7 @@ impl Watch {
         if let EventKind::RunCreated { plan, fingerprint, .. } = &event.kind {
             let about = self.abouts.of(plan, fingerprint);
             let tracer = self.traces.is_some().then(|| Tracer::new(run.clone(), Arc::clone(&about)));
-            self.known.insert(run.clone(), Known { about, begun: BTreeMap::new(), tracer });
+            self.known.insert(run.clone(), Known { about, begun: BTreeMap::new(), cleaned: false, tracer });
         } else if !self.known.contains_key(&run) {
             match self.look_up(&run, seq).await {
                 Some(known) => self.known.insert(run.clone(), known),
@@ -150,7 +152,7 @@ impl Watch {
         let EventKind::RunCreated { plan, fingerprint, .. } = &first.kind else { return None };
         let about = self.abouts.of(plan, fingerprint);
         let mut tracer = self.traces.is_some().then(|| Tracer::new(run.clone(), Arc::clone(&about)));
-        let mut known = Known { about, begun: BTreeMap::new(), tracer: None };
+        let mut known = Known { about, begun: BTreeMap::new(), cleaned: false, tracer: None };
         for event in std::iter::once(first).chain(events) {
             begin(&mut known, &event);
             // These were sent when they came about.
@@ -163,6 +165,9 @@ impl Watch {
 /// Notes attempts under way. How long the one took that ended with this event.
 fn begin(known: &mut Known, event: &Event) -> Option<u64> {
     match &event.kind {
+        // A cleanup says nothing about how long a step takes.
+        EventKind::AttemptStarted { direction: Direction::Cleanup, .. }
+        | EventKind::AttemptFinished { direction: Direction::Cleanup, .. } => None,
         EventKind::AttemptStarted { step, direction, .. } => {
             known.begun.insert((step.clone(), *direction == Direction::Undo), event.at);
             None
@@ -170,6 +175,10 @@ fn begin(known: &mut Known, event: &Event) -> Option<u64> {
         EventKind::AttemptFinished { step, direction, .. } => {
             let since = known.begun.remove(&(step.clone(), *direction == Direction::Undo))?;
             Some(event.at.saturating_sub(since))
+        }
+        EventKind::CleanupStarted { said, .. } => {
+            known.cleaned = said.is_some();
+            None
         }
         _ => None,
     }
@@ -182,7 +191,7 @@ fn count(metrics: &Metrics, known: &mut Known, event: &Event) {
         let (kind, plugin) = about.step(step);
         metrics.stepped(&about.runbook, kind, plugin, outcome(came), took);
     }
-    if let Some(result) = end(&event.kind) {
+    if let Some(result) = end(&event.kind).filter(|_| !known.cleaned) {
         metrics.ended(&about.runbook, about.mode.as_str(), result);
     }
 }

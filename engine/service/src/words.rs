@@ -30,6 +30,10 @@ pub(crate) const fn word(kind: &EventKind) -> &'static str {
         EventKind::RunAbandoned { .. } => "run-abandoned",
         EventKind::CancelRequested { .. } => "cancel-requested",
         EventKind::UnwindStarted { .. } => "unwind-started",
+        EventKind::SuspectHeld { .. } => "suspect-held",
+        EventKind::SuspectAttested { .. } => "suspect-attested",
+        EventKind::ResourcesIntended { .. } => "resources-intended",
+        EventKind::CleanupStarted { .. } => "cleanup-started",
         EventKind::RunFinished { .. } => "run-finished",
     }
 }
@@ -51,7 +55,10 @@ pub(crate) const fn step(kind: &EventKind) -> Option<&StepId> {
         | EventKind::StepSkipped { step, .. }
         | EventKind::StepMarkedDone { step, .. }
         | EventKind::StepNotNeeded { step, .. }
-        | EventKind::ConditionUnclear { step, .. } => Some(step),
+        | EventKind::ConditionUnclear { step, .. }
+        | EventKind::SuspectHeld { step, .. }
+        | EventKind::SuspectAttested { step, .. }
+        | EventKind::ResourcesIntended { step, .. } => Some(step),
         _ => None,
     }
 }

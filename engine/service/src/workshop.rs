@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lifeboat_core::Error;
 use lifeboat_core::plan::{Mode, Objectives, Plan};
+use lifeboat_core::verified::Policy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -72,6 +73,8 @@ pub struct AlertTrigger {
     pub trigger: Trigger,
     /// Whether the operator lets them.
     pub allowed: bool,
+    /// Whether the operator lets them only while the runbook is verified by its drills.
+    pub verified: bool,
 }
 
 /// A file that was looked at.
@@ -106,6 +109,8 @@ pub struct Compiled {
     pub text: String,
     /// What a person should look at.
     pub warnings: Vec<Diagnosis>,
+    /// How often it has to be drilled to count as verified, where it says so.
+    pub verification: Option<Policy>,
 }
 
 /// Why there is no plan.

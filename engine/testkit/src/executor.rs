@@ -54,6 +54,7 @@ impl ScriptedExecutor {
         match attempt.direction {
             Direction::Forward => (entry.happened, entry.present) = (entry.happened + 1, true),
             Direction::Undo => (entry.undone, entry.present) = (entry.undone + 1, false),
+            Direction::Cleanup => (entry.cleaned, entry.present) = (entry.cleaned + 1, false),
         }
     }
 
@@ -75,7 +76,11 @@ impl ScriptedExecutor {
 
     fn begin(&self, attempt: &Attempt) -> (Act, UnderWay) {
         let mut inner = self.world.inner.lock().unwrap();
-        let word = if attempt.direction == Direction::Forward { "do" } else { "undo" };
+        let word = match attempt.direction {
+            Direction::Forward => "do",
+            Direction::Undo => "undo",
+            Direction::Cleanup => "clean",
+        };
         inner.log.push(format!("{word} {}", attempt.step));
         inner.started.push((self.clock.now_ms(), format!("{word} {}", attempt.step)));
         inner.now += 1;
@@ -89,6 +94,7 @@ impl ScriptedExecutor {
         match attempt.direction {
             Direction::Forward => seen.executed += 1,
             Direction::Undo => seen.undo_calls += 1,
+            Direction::Cleanup => seen.cleanup_calls += 1,
         }
         seen.tokens.push(attempt.token);
         seen.keys.push(attempt.key.0.clone());
@@ -98,6 +104,7 @@ impl ScriptedExecutor {
         let acts = script.map(|script| match attempt.direction {
             Direction::Forward => script.execute.as_slice(),
             Direction::Undo => script.undo.as_slice(),
+            Direction::Cleanup => script.cleanup.as_slice(),
         });
         let place = usize::try_from(attempt.number - 1).unwrap();
         let act = acts.and_then(|acts| acts.get(place)).cloned().unwrap_or(Act::Done(None));

@@ -37,6 +37,9 @@ pub fn left(events: &[Event], doomed: Option<&str>, rng: &SeededRng) -> Leftover
                 match (outcome, direction) {
                     (Outcome::Done { .. }, Direction::Forward) => (entry.present, entry.done) = (true, true),
                     (Outcome::Done { .. }, Direction::Undo) => (entry.present, entry.undone) = (false, true),
+                    (Outcome::Done { .. }, Direction::Cleanup) => entry.present = false,
+                    // What was there may be gone, and what was gone does not come back.
+                    (Outcome::Unknown { .. }, Direction::Cleanup) => entry.present &= rng.chance(50),
                     (Outcome::Unknown { .. }, _) => entry.present |= doomed != Some(step.as_str()) && rng.chance(50),
                     (Outcome::Failed { .. }, _) => {}
                 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_core::ids::{Digest, StepId};
+use lifeboat_core::ledger::Makes;
 use lifeboat_core::plan::{
     Approval, Condition, Effect, Fan, InDoubt, Mode, Objectives, OnFailure, PLAN_FORMAT, Plan, Policy, Retry, Step,
     StepKind, Target, TargetUse, Test, UndoPolicy,
@@ -75,6 +76,8 @@ impl PlanBuilder {
             capabilities: Vec::new(),
             approval: None,
             wait_ms: None,
+            makes: Vec::new(),
+            corruptions: Vec::new(),
             waivers: Vec::new(),
             scan: false,
             line,
@@ -156,6 +159,14 @@ impl PlanBuilder {
     #[must_use]
     pub fn args(mut self, args: Value) -> Self {
         self.last().args = args;
+        self
+    }
+
+    /// The last step makes something that the run removes at its end.
+    #[must_use]
+    pub fn makes(mut self, what: &str) -> Self {
+        let (target, what) = ("scratch".to_owned(), what.to_owned());
+        self.last().makes.push(Makes { target, what, own: false, removable: true, keep_ms: 3_600_000 });
         self
     }
 

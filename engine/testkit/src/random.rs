@@ -78,5 +78,5 @@ pub fn random_script(rng: &SeededRng, retries: u64, doomed: bool) -> Script {
     // Long enough for every attempt that a crash may add.
     execute.extend((0..200).map(|_| slow(last.clone())));
     let undo = if rng.chance(30) { vec![slow(Act::Done(None))] } else { Vec::new() };
-    Script { execute, undo, probe: Vec::new() }
+    Script { execute, undo, ..Script::default() }
 }

@@ -58,6 +58,8 @@ pub struct Script {
     pub execute: Vec<Act>,
     /// Undo.
     pub undo: Vec<Act>,
+    /// Cleanup.
+    pub cleanup: Vec<Act>,
     /// Probes, by order; past the end, the truth.
     pub probe: Vec<Tell>,
 }
@@ -69,6 +71,10 @@ pub struct Entry {
     pub executed: u32,
     /// Calls of undo.
     pub undo_calls: u32,
+    /// Calls of cleanup.
+    pub cleanup_calls: u32,
+    /// How often it was cleaned up.
+    pub cleaned: u32,
     /// Calls of probe.
     pub probed: u32,
     /// How often the effect came about. More than once is a doubled effect.
@@ -130,6 +136,12 @@ impl World {
     /// What the attempts to undo a step do.
     pub fn undoes(&self, step: &str, undo: impl IntoIterator<Item = Act>) -> &Self {
         self.inner.lock().unwrap().scripts.entry(step.to_owned()).or_default().undo = undo.into_iter().collect();
+        self
+    }
+
+    /// What the attempts to clean up after a step do.
+    pub fn cleans(&self, step: &str, cleanup: impl IntoIterator<Item = Act>) -> &Self {
+        self.inner.lock().unwrap().scripts.entry(step.to_owned()).or_default().cleanup = cleanup.into_iter().collect();
         self
     }
 

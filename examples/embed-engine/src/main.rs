@@ -79,6 +79,8 @@ fn step(id: &str, kind: StepKind, effect: Effect, after: &[&str], args: Value) -
         capabilities: Vec::new(),
         approval: None,
         wait_ms: None,
+        makes: Vec::new(),
+        corruptions: Vec::new(),
         waivers: Vec::new(),
         scan: false,
         line: 1,

@@ -4,6 +4,8 @@ use lifeboat_sdk::host::{EntryKind, digest, from_list, query_sqlite};
 use lifeboat_sdk::prelude::*;
 use lifeboat_sdk::range;
 
+use crate::sentinel;
+
 /// A value to compare with: what a database gives is text, and is compared as text.
 #[data]
 #[serde(untagged)]
@@ -83,6 +85,15 @@ pub enum Expectation {
         /// spaces, its path, a line feed.
         digest: String,
     },
+    /// A sentinel that `lifeboat sentinel write` put into the data is there. Its time tells how much was lost.
+    Sentinel {
+        /// The path of the file; without it, `.lifeboat-sentinel`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// How old it may be at most, in minutes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_age_minutes: Option<u64>,
+    },
     /// As many files are there.
     Count {
         /// The folder; without it, all of the target.
@@ -110,6 +121,7 @@ impl Expectation {
             Expectation::Sqlite { path, query: None, .. } => format!("sqlite {path}"),
             Expectation::Sqlite { path, query: Some(query), .. } => format!("sqlite {path} ({query})"),
             Expectation::Tree { path, .. } => format!("tree {}", place(path)),
+            Expectation::Sentinel { path, .. } => format!("sentinel {}", sentinel::place(path)),
             Expectation::Count { path, .. } => format!("count {}", place(path)),
         }
     }
@@ -126,6 +138,9 @@ impl Expectation {
                 sqlite(dir, path, query.as_deref(), equals.as_ref(), *min)
             }
             Expectation::Tree { path, digest } => tree(dir, place(path), digest),
+            Expectation::Sentinel { path, max_age_minutes } => {
+                sentinel::check(dir, sentinel::place(path), *max_age_minutes)
+            }
             Expectation::Count { path, min, max } => {
                 files_below(dir, place(path)).map(|count| range("files", count, *min, *max))
             }
@@ -243,6 +258,7 @@ mod tests {
             (r#"{"kind":"absent","path":"lock"}"#, "absent lock"),
             (r#"{"kind":"sqlite","path":"o.db","query":"select 1","equals":1,"min":0.5}"#, "sqlite o.db (select 1)"),
             (r#"{"kind":"tree","digest":"blake3:00"}"#, "tree ."),
+            (r#"{"kind":"sentinel","max_age_minutes":5}"#, "sentinel .lifeboat-sentinel"),
             (r#"{"kind":"count","path":"d","max":9}"#, "count d"),
         ] {
             assert_eq!(read(json).map(|expectation| expectation.words()), Ok(words.to_owned()));

@@ -6,6 +6,7 @@
 mod expect;
 mod link;
 mod restore;
+mod sentinel;
 mod snapshot;
 mod store;
 mod swap;

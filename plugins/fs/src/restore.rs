@@ -27,6 +27,8 @@ pub struct Outputs {
     files: u64,
     /// Bytes in them.
     bytes: u64,
+    /// When the snapshot was taken: milliseconds since the Unix epoch.
+    time_ms: u64,
 }
 
 /// The step.
@@ -42,6 +44,7 @@ impl Step for Restore {
     const SUMMARY: &'static str = "Restores a snapshot into a folder";
     const CAPABILITIES: &'static [Capability] = &[Capability::Dir, Capability::Vault];
     const PROBES: bool = true;
+    const CLEANS: bool = true;
     const IRREVERSIBLE_WITH: &'static [&'static str] = &["overwrite"];
 
     fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
@@ -59,8 +62,9 @@ impl Step for Restore {
                 id
             }
         };
+        let time_ms = vault.find(&snapshot)?.time_ms;
         let report = vault.restore(&snapshot, &into)?;
-        Ok(Outputs { snapshot, files: report.files, bytes: report.bytes })
+        Ok(Outputs { snapshot, files: report.files, bytes: report.bytes, time_ms })
     }
 
     fn preview(ctx: &Context<Settings>, args: Args) -> Result<Vec<String>, Error> {
@@ -82,6 +86,9 @@ impl Step for Restore {
                 "{root} has {} entries; a restore without overwrite=#true needs an empty folder",
                 entries.len()
             ))),
+            Err(error) if error.is_not_found() => {
+                findings.push(good(format!("{root} is not there yet, and is made by the restore")));
+            }
             Err(error) => findings.push(finding::<()>(&format!("{root} can be reached"), Err(error))),
         }
         Ok(findings)
@@ -89,6 +96,23 @@ impl Step for Restore {
 
     fn probe(_: &Context<Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
         Ok(Probe::DidNotHappen)
+    }
+
+    fn cleanup(ctx: &Context<Settings>, args: Args, _: Option<Outputs>) -> Result<(), Stop> {
+        // The checkpoint comes before the first file, and after the look whether the folder is empty.
+        if ctx.checkpoint::<String>()?.is_none() {
+            return Ok(());
+        }
+        if args.overwrite == Some(true) {
+            let message = "it was restored over what was there, and nobody can tell the two apart";
+            let hint = "give the drill a folder of its own, with {{run.id}} in its root; empty this one by hand";
+            return Err(Error::permanent(message).hint(hint).into());
+        }
+        match ctx.dir("into") {
+            Ok(into) => Ok(into.remove_dir_all(".")?),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -68,6 +68,7 @@ impl Step for Snapshot {
     const SUMMARY: &'static str = "Takes a snapshot of a folder into a vault";
     const CAPABILITIES: &'static [Capability] = &[Capability::Dir, Capability::Vault];
     const PROBES: bool = true;
+    const CLEANS: bool = true;
 
     fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
         let label = label(ctx, &args)?;
@@ -99,5 +100,9 @@ impl Step for Snapshot {
 
     fn probe(ctx: &Context<Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
         vaults::probe(ctx, "into")
+    }
+
+    fn cleanup(ctx: &Context<Settings>, _: Args, _: Option<Outputs>) -> Result<(), Stop> {
+        vaults::forget(ctx, "into")
     }
 }

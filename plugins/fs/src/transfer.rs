@@ -46,6 +46,7 @@ impl Step for Transfer {
     const SUMMARY: &'static str = "Copies a snapshot to another vault";
     const CAPABILITIES: &'static [Capability] = &[Capability::Vault];
     const PROBES: bool = true;
+    const CLEANS: bool = true;
 
     fn execute(ctx: &Context<Settings>, args: Args) -> Result<Outputs, Stop> {
         vaults::transfer(ctx, &args.snapshot, args.tags).map(Into::into)
@@ -64,5 +65,9 @@ impl Step for Transfer {
 
     fn probe(ctx: &Context<Settings>, _: Args) -> Result<Probe<Outputs>, Error> {
         vaults::probe(ctx, "into")
+    }
+
+    fn cleanup(ctx: &Context<Settings>, _: Args, _: Option<Outputs>) -> Result<(), Stop> {
+        vaults::forget(ctx, "into")
     }
 }

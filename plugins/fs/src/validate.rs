@@ -7,6 +7,7 @@ use lifeboat_sdk::prelude::*;
 
 use crate::Settings;
 use crate::expect::Expectation;
+use crate::sentinel::{self, Sentinel};
 
 /// What the author of a runbook may write.
 #[data]
@@ -21,6 +22,12 @@ pub struct Args {
 pub struct Outputs {
     /// Expectations that were checked; all of them hold.
     checked: u64,
+    /// When the newest sentinel was written that is there: milliseconds since the Unix epoch. Nothing where none is expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sentinel_ms: Option<u64>,
+    /// The token of that sentinel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sentinel: Option<String>,
 }
 
 /// The step.
@@ -57,7 +64,15 @@ impl Step for Validate {
         }
         host::progress(total, Some(total), "expectations", "");
         if failures.is_empty() {
-            return Ok(Outputs { checked: total });
+            let mut newest: Option<Sentinel> = None;
+            for expectation in &args.expect {
+                let Expectation::Sentinel { path, .. } = expectation else { continue };
+                if let Ok(found) = sentinel::read(&dir, sentinel::place(path))? {
+                    newest = newest.filter(|newest| newest.at >= found.at).or(Some(found));
+                }
+            }
+            let (sentinel_ms, sentinel) = newest.map(|found| (found.at, found.token)).unzip();
+            return Ok(Outputs { checked: total, sentinel_ms, sentinel });
         }
         let message = format!("{} of {total} expectations fail: {}", failures.len(), failures.join("; "));
         Err(Error::permanent(message).into())

@@ -31,6 +31,7 @@ pub(crate) struct KindDescription {
     pub(crate) capabilities: Vec<&'static str>,
     pub(crate) probe: bool,
     pub(crate) compensate: bool,
+    pub(crate) cleanup: bool,
 }
 
 /// What a vault's target has, whatever the plugin.

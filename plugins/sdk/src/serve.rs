@@ -62,6 +62,7 @@ fn describe<T: Step>() -> KindDescription {
         capabilities: T::CAPABILITIES.iter().map(|capability| capability.as_str()).collect(),
         probe: T::PROBES,
         compensate: T::EFFECT == Effect::Compensatable,
+        cleanup: T::CLEANS,
     }
 }
 
@@ -322,5 +323,6 @@ mod tests {
         assert_eq!(kinds[0]["capabilities"], serde_json::json!(["dir"]));
         assert_eq!((&kinds[0]["probe"], &kinds[0]["compensate"]), (&true.into(), &true.into()));
         assert_eq!((&kinds[1]["probe"], &kinds[1]["compensate"]), (&true.into(), &false.into()));
+        assert_eq!(kinds[0]["cleanup"], true, "what can be undone can be cleaned up");
     }
 }

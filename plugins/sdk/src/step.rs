@@ -133,6 +133,9 @@ pub trait Step {
     const CAPABILITIES: &'static [Capability] = &[];
     /// Whether [`Step::probe`] can tell. A step that only reads can always be tried again.
     const PROBES: bool = matches!(Self::EFFECT, Effect::Read);
+    /// Whether [`Step::cleanup`] removes all that it makes, so that a drill leaves nothing behind. What can be undone is undone
+    /// first, by [`Step::compensate`].
+    const CLEANS: bool = matches!(Self::EFFECT, Effect::Read | Effect::Compensatable);
 
     /// Does it.
     ///

@@ -87,6 +87,23 @@ pub fn probe<S: Data, O: From<SnapshotInfo>>(ctx: &Context<S>, role: &str) -> Re
     Ok(earlier(ctx, &vault)?.map_or(Probe::DidNotHappen, |info| Probe::Happened(info.into())))
 }
 
+/// Takes what the step put into the vault of that role out of it again. Its bytes go with the next prune. A vault that is not there
+/// has nothing.
+///
+/// # Errors
+/// Where the vault cannot be read or written.
+pub fn forget<S: Data>(ctx: &Context<S>, role: &str) -> Result<(), Stop> {
+    let vault = match ctx.vault(role, false) {
+        Ok(vault) => vault,
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for info in vault.snapshots(Some(&ctx.key_tag()))? {
+        vault.forget(&info.id)?;
+    }
+    Ok(())
+}
+
 /// Whether the vault of that role, which a step writes to, opens and passes a look; one that is not there will be made.
 ///
 /// # Errors

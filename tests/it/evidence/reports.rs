@@ -78,7 +78,7 @@ fn a_report_has_three_forms_and_a_golden_one() {
     assert_eq!(json["verdict"]["tone"], "good");
     let spent: u64 = json["facts"]["spent"].as_object().unwrap().values().map(|ms| ms.as_u64().unwrap()).sum();
     assert_eq!(spent, json["rta_ms"].as_u64().unwrap());
-    bench.run(&["report", &run]).expect(0).says("data loss  at most");
+    bench.run(&["report", &run]).expect(0).says("RPA").says("by the snapshot of");
 }
 
 #[test]

@@ -86,6 +86,8 @@ pub enum Decision {
         labels: Labels,
         /// It waits for a person before its first irreversible step.
         stop_before_no_return: bool,
+        /// When its first alert began that fires: when the disaster was detected. Milliseconds since the Unix epoch.
+        detected_ms: u64,
     },
     /// Write these down with the run. For people: nothing else depends on it.
     Attach {
@@ -144,6 +146,7 @@ pub(super) fn pending(incident: &Incident) -> Vec<Decision> {
             mode: incident.terms.mode.clone(),
             labels: incident.terms.labels.clone(),
             stop_before_no_return: !incident.terms.past_no_return,
+            detected_ms: incident.detected_ms(),
         }),
         Phase::Running { run, .. } if incident.aborting => {
             decisions.push(Decision::Abort { incident: id.clone(), run: run.clone() });

@@ -116,6 +116,12 @@ pub struct Incident {
 }
 
 impl Incident {
+    /// When the first of its alerts began that fires; at the latest when it was first heard of.
+    pub fn detected_ms(&self) -> u64 {
+        let firing = self.alerts.values().filter(|alert| alert.firing).map(|alert| alert.since_ms).min();
+        firing.map_or(self.opened_ms, |since| since.min(self.opened_ms))
+    }
+
     /// Whether any alert of it fires.
     pub fn firing(&self) -> bool {
         self.more_ms.is_some() || self.alerts.values().any(|alert| alert.firing)

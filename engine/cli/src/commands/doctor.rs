@@ -73,6 +73,10 @@ pub fn doctor(world: &World) -> Result<Exit, Error> {
                 rows.push(Row::new(true, text));
             }
             secrets(&operator, &mut rows);
+            rows.extend(super::readiness::overlapping(&operator).into_iter().map(|(drill, production)| {
+                let text = format!("LB1157: drills may change {drill}, and production's {production} is there");
+                Row::new(false, text)
+            }));
             options = world.store_options(&operator);
             Some(host)
         }

@@ -10,11 +10,14 @@ pub mod explain;
 pub mod fmt;
 pub mod init;
 pub mod journal;
+pub mod ledger;
+pub mod measure;
 pub mod needs;
 pub mod notify;
 pub mod pages;
 pub mod plan;
 pub mod plugin;
+pub mod readiness;
 pub mod repair;
 pub mod report;
 pub mod run;
@@ -22,6 +25,7 @@ pub mod runs;
 pub mod saved;
 pub mod schedule;
 pub mod scheduled;
+pub mod sentinel;
 pub mod serve;
 pub mod show;
 pub mod simulate;
@@ -39,6 +43,7 @@ use lifeboat_core::plan::Mode;
 use lifeboat_runtime::Verb;
 
 use crate::args::{Command, JournalCommand, PluginCommand, ScheduleCommand};
+use crate::args_drill::SentinelCommand;
 use crate::exit::Exit;
 use crate::world::World;
 
@@ -57,9 +62,9 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Simulate(args) => simulate::simulate(world, &args),
         Command::Estimate(args) => estimate::estimate(world, &args),
         Command::Run { what, yes, said: speaker } => block(run::either(world, what, yes, &speaker)),
-        Command::Drill { runbook, inputs, said: speaker } => {
+        Command::Drill { runbook, check_the_checks, inputs, said: speaker } => {
             let args = crate::args::RunbookArgs { runbook, mode: Mode::Drill.as_str().to_owned(), inputs };
-            block(run::run(world, &args, true, &speaker))
+            block(run::drill(world, &args, check_the_checks, &speaker))
         }
         Command::Runs => runs::runs(world),
         Command::Show { run } => show::show(world, &run),
@@ -71,6 +76,12 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Approve { verb, fingerprint } => block(verbs::approve(world, &verb, fingerprint)),
         Command::MarkDone { verb, outputs, evidence } => block(verbs::mark_done(world, &verb, &outputs, &evidence)),
         Command::Attest { verb, evidence } => block(verbs::attest(world, &verb, &evidence)),
+        Command::Ledger { run } => ledger::ledger(world, run.as_deref()),
+        Command::Cleanup(verb) => block(ledger::cleanup(world, &verb)),
+        Command::Measure { run } => measure::print(world, &run),
+        Command::Sentinel(SentinelCommand::Write(args)) => block(sentinel::write(world, &args)),
+        Command::Readiness(args) => block(readiness::readiness(world, &args)),
+        Command::Drills { runbook, inputs } => measure::drills(world, &runbook, &inputs),
         Command::Pause(verb) => block(verbs::on_run(world, &verb, Verb::Pause)),
         Command::Unpause(verb) => block(verbs::on_run(world, &verb, Verb::Unpause)),
         Command::Abandon(verb) => block(verbs::on_run(world, &verb, Verb::Abandon)),

@@ -6,7 +6,7 @@ use std::path::Path;
 use lifeboat_core::Error;
 use lifeboat_core::grants::Operator;
 use lifeboat_core::graph::PlanGraph;
-use lifeboat_core::plan::{Mode, Plan};
+use lifeboat_core::plan::{Corruption, Mode, Plan, StepKind};
 use lifeboat_core::plugin::Catalog;
 use lifeboat_runbook::{Severity, Trigger};
 
@@ -64,6 +64,8 @@ pub struct Compiled {
     pub text: String,
     /// What starts it by itself; no part of the plan.
     pub triggers: Vec<Trigger>,
+    /// How often it wants to be drilled.
+    pub verification: Option<lifeboat_core::verified::Policy>,
 }
 
 /// Compiles a runbook; `None` when it is refused, with the diagnostics printed.
@@ -91,13 +93,13 @@ pub fn compile_for_anybody(world: &World, args: &RunbookArgs, catalog: &Catalog)
     let inputs = inputs(args)?;
     let source = files::read_source(&args.runbook)?;
     match lifeboat_runbook::compile_with(&source, &files::Disk, catalog, mode, &inputs) {
-        Ok(lifeboat_runbook::Compiled { plan, warnings, text, triggers }) => {
+        Ok(lifeboat_runbook::Compiled { plan, warnings, text, triggers, verification }) => {
             if !world.screen.quiet {
                 print(&world.screen, &warnings);
             }
             let graph = PlanGraph::new(&plan)
                 .map_err(|cause| Error::new("LB0503", "the plan is no graph").with("cause", format!("{cause:?}")))?;
-            Ok(Some(Compiled { plan, graph, text, triggers }))
+            Ok(Some(Compiled { plan, graph, text, triggers, verification }))
         }
         Err(diagnostics) => {
             print(&world.screen, &diagnostics);
@@ -107,6 +109,30 @@ pub fn compile_for_anybody(world: &World, args: &RunbookArgs, catalog: &Catalog)
             Ok(None)
         }
     }
+}
+
+/// Has the checks of a drill checked: each `validate` of a folder that a step before it restores. How many those are.
+pub fn check_the_checks(compiled: &mut Compiled) -> usize {
+    let restored = |step: &lifeboat_core::Step, role: &str| {
+        step.targets.iter().find(|used| used.role == role).map(|used| used.target.clone())
+    };
+    let checked: Vec<lifeboat_core::StepId> = compiled
+        .plan
+        .steps
+        .iter()
+        .filter(|step| step.kind == StepKind::Validate)
+        .filter(|step| {
+            let target = restored(step, "target");
+            let before = compiled.graph.ancestors(&step.id);
+            let mut before = before.iter().filter_map(|id| compiled.plan.step(id));
+            before.any(|other| other.kind == StepKind::Restore && restored(other, "into") == target)
+        })
+        .map(|step| step.id.clone())
+        .collect();
+    for step in compiled.plan.steps.iter_mut().filter(|step| checked.contains(&step.id)) {
+        step.corruptions = Corruption::ALL.to_vec();
+    }
+    checked.len()
 }
 
 /// The inputs of a command line.

@@ -3,8 +3,10 @@
 use lifeboat_core::Error;
 use lifeboat_core::event::Event;
 use lifeboat_core::ids::{Digest, RunId};
+use lifeboat_core::measure::Measured;
 use lifeboat_core::plan::{Mode, Objectives};
 use lifeboat_core::state::{Phase, RunState, RunStatus};
+use lifeboat_core::verified::{self, verdict};
 use lifeboat_evidence::Witness;
 use lifeboat_evidence::facts::{self, DataLoss, Facts};
 use lifeboat_forecast::Forecast;
@@ -14,7 +16,7 @@ use serde_json::Value;
 
 use crate::args_evidence::{ReportArgs, ReportFormat};
 use crate::clock::utc;
-use crate::commands::{bundle, runs, show};
+use crate::commands::{bundle, measure, runs, show};
 use crate::exit::Exit;
 use crate::screen::{Ink, put};
 use crate::view::duration::duration;
@@ -41,6 +43,15 @@ pub struct Report {
     /// What is ahead, of a run that goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     forecast: Option<Forecast>,
+    /// What its events tell about its times and its loss of data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured: Option<Measured>,
+    /// How the drill went, where it is one that has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drill: Option<verified::Verdict>,
+    /// How many things that it made may still be there, and of how many.
+    left: usize,
+    made: usize,
     steps: Vec<StepReport>,
 }
 
@@ -60,7 +71,8 @@ struct StepReport {
 impl Report {
     /// The report of a state.
     pub fn of(state: &RunState) -> Self {
-        let end = state.finished_at.unwrap_or(state.updated_at);
+        let end = state.worked_until.or(state.finished_at).unwrap_or(state.updated_at);
+        let (left, made) = lifeboat_core::ledger::left(state);
         let rta_ms = end.saturating_sub(state.created_at);
         let ended = state.status().is_final();
         let steps = state.steps().map(|(step, now)| StepReport {
@@ -91,6 +103,10 @@ impl Report {
             objectives: state.plan.objectives,
             within_rto: state.plan.objectives.rto_ms.filter(|_| ended).map(|rto| rta_ms <= rto),
             forecast: None,
+            measured: None,
+            drill: None,
+            left,
+            made,
             steps: steps.collect(),
         }
     }
@@ -100,9 +116,19 @@ impl Report {
         Self { forecast, ..self }
     }
 
+    /// The same with what was measured.
+    pub fn measured(self, state: &RunState, found: Option<Measured>) -> Self {
+        let drill = state.plan.mode == Mode::Drill && state.status().is_final();
+        let drill = found.as_ref().filter(|_| drill).map(|found| verdict(state, found));
+        let rta_ms = found.as_ref().map_or(self.rta_ms, |found| found.rta_ms);
+        let within_rto = self.within_rto.and(self.objectives.rto_ms).map(|rto| rta_ms <= rto);
+        Self { measured: found, drill, rta_ms, within_rto, ..self }
+    }
+
     /// The exit status that it stands for.
     pub fn exit(&self) -> Exit {
         match self.status {
+            RunStatus::Succeeded if self.drill.as_ref().is_some_and(|verdict| !verdict.passed) => Exit::RunFailed,
             RunStatus::Succeeded => Exit::Success,
             RunStatus::Failed | RunStatus::Cancelled | RunStatus::Abandoned => Exit::RunFailed,
             _ => Exit::Waits,
@@ -181,13 +207,16 @@ pub fn report(world: &World, args: &ReportArgs) -> Result<Exit, Error> {
 fn written(world: &World, case: &Case<'_>, format: ReportFormat) -> Result<String, Error> {
     match format {
         ReportFormat::Text => {
-            let times = times(world, case.state, &case.facts.data_loss);
+            let found = lifeboat_core::measure::measure(case.events).ok();
+            let times = times(world, case.state, found.as_ref(), &case.facts.data_loss);
             Ok(format!("{}\n\n{times}", show::text(world, case.state)))
         }
         ReportFormat::Html => lifeboat_report::html(&lifeboat_report::page(case)),
         ReportFormat::Md => lifeboat_report::markdown(&lifeboat_report::page(case)),
         ReportFormat::Json => {
-            let full = Full { report: Report::of(case.state), verdict: Verdict::of(case.facts), facts: case.facts };
+            let found = lifeboat_core::measure::measure(case.events).ok();
+            let report = Report::of(case.state).measured(case.state, found);
+            let full = Full { report, verdict: Verdict::of(case.facts), facts: case.facts };
             serde_json::to_string_pretty(&full)
                 .map_err(|cause| Error::new("LB0904", "the output cannot be written as JSON").with("cause", cause))
         }
@@ -195,22 +224,22 @@ fn written(world: &World, case: &Case<'_>, format: ReportFormat) -> Result<Strin
 }
 
 /// The report for a person: what [`show::text`] has, and the times.
-pub fn text(world: &World, state: &RunState) -> String {
-    format!("{}\n\n{}", show::text(world, state), times(world, state, &own_loss(state)))
+pub fn text(world: &World, state: &RunState, found: Option<&Measured>) -> String {
+    format!("{}\n\n{}", show::text(world, state), times(world, state, found, &own_loss(state)))
 }
 
 /// The end of a watched run: only what its lines have not said already.
-pub fn closing(world: &World, state: &RunState) -> String {
+pub fn closing(world: &World, state: &RunState, found: Option<&Measured>) -> String {
     let plain = state.steps().all(|(_, now)| now.phase == Phase::Done);
     if !plain || world.screen.quiet {
-        return text(world, state);
+        return text(world, state, found);
     }
     let name = world.screen.out(Ink::Bold, state.run.as_str());
     format!(
         "run {name}  {}  {}\n{}",
         state.plan.runbook,
         state.status().as_str(),
-        times(world, state, &own_loss(state))
+        times(world, state, found, &own_loss(state))
     )
 }
 
@@ -220,8 +249,8 @@ fn own_loss(state: &RunState) -> DataLoss {
 }
 
 /// How long it took, against its objectives.
-fn times(world: &World, state: &RunState, loss: &DataLoss) -> String {
-    let report = Report::of(state);
+fn times(world: &World, state: &RunState, found: Option<&Measured>, loss: &DataLoss) -> String {
+    let report = Report::of(state).measured(state, found.cloned());
     let screen = &world.screen;
     let end = report.finished_at.map_or_else(|| "not ended".to_owned(), |at| format!("{} UTC", utc(at)));
     let mut text = format!("  ended      {end}\n  RTA        {}", duration(report.rta_ms));
@@ -236,20 +265,35 @@ fn times(world: &World, state: &RunState, loss: &DataLoss) -> String {
     if report.waited_ms > 0 {
         text.push_str(&format!("\n  of that    {} waiting for people and timers", duration(report.waited_ms)));
     }
-    match (loss.at_most_ms, report.objectives.rpo_ms.map(duration)) {
+    text.push_str(&lost(world, &report, found, loss));
+    text.push_str(&measure::check_lines(state));
+    if let Some(found) = found.filter(|_| report.drill.is_some()) {
+        text.push_str(&format!("\n{}", measure::verdict_line(world, state, found)));
+    }
+    text
+}
+
+/// What was lost. What the run itself measured is the exact figure; what is known of its recovery points from earlier runs, too,
+/// is the most that it can be, and is told where the run measured nothing.
+fn lost(world: &World, report: &Report, found: Option<&Measured>, loss: &DataLoss) -> String {
+    let rpo_ms = report.objectives.rpo_ms;
+    if let Some(found) = found.filter(|found| found.rpa_ms.is_some()) {
+        return format!("\n{}", measure::losses(found, rpo_ms).trim_end());
+    }
+    let screen = &world.screen;
+    match (loss.at_most_ms, rpo_ms.map(duration)) {
         (Some(ms), rpo) => {
-            text.push_str(&format!("\n  data loss  at most {}", duration(ms)));
-            text.push_str(&match (loss.within_rpo, rpo) {
+            let against = match (loss.within_rpo, rpo) {
                 (Some(true), Some(rpo)) => format!(" of RPO {rpo}: {}", screen.out(Ink::Green, "within the objective")),
                 (Some(false), Some(rpo)) => format!(" of RPO {rpo}: {}", screen.out(Ink::Red, "over the objective")),
                 _ => String::new(),
-            });
+            };
+            format!("\n  data loss  at most {}{against}", duration(ms))
         }
         (None, Some(rpo)) => {
             let why = loss.unknown.as_deref().unwrap_or_default();
-            text.push_str(&format!("\n  data loss  not known, of RPO {rpo}: {why}"));
+            format!("\n  data loss  not known, of RPO {rpo}: {why}")
         }
-        (None, None) => {}
+        (None, None) => String::new(),
     }
-    text
 }

@@ -13,7 +13,7 @@ use lifeboat_service::NewRun;
 
 use crate::args::{RunbookArgs, SaidArgs};
 use crate::args_review::RunArgs;
-use crate::commands::{plan, report, saved, show, through};
+use crate::commands::{measure, plan, report, saved, show, through};
 use crate::exit::Exit;
 use crate::live::Live;
 use crate::past;
@@ -60,6 +60,31 @@ async fn saved_plan(
         return through::start_named(world, &client, new).await;
     }
     begin(world, &world.engine(&host, &operator)?, saved.plan, saved.text, said).await
+}
+
+/// Rehearses a runbook. With `check`, the checks of the runbook are checked, too.
+///
+/// # Errors
+/// As [`run`]; `LB1163` when there is nothing whose checks could be checked, or a service would carry it out.
+pub async fn drill(world: &World, args: &RunbookArgs, check: bool, speaker: &SaidArgs) -> Result<Exit, Error> {
+    if !check {
+        return run(world, args, true, speaker).await;
+    }
+    let said = said(speaker.by.as_deref(), &speaker.reason)?;
+    let (host, operator) = world.host()?;
+    let Some(mut compiled) = plan::compile(world, args, &host.catalog(), &operator)? else { return Ok(Exit::Refused) };
+    if through::service(world).await?.is_some() {
+        return Err(Error::new("LB1163", "a service has the data folder, and the checks are checked without one only")
+            .hint("give the drill a data folder of its own: --data DIR"));
+    }
+    if plan::check_the_checks(&mut compiled) == 0 {
+        return Err(Error::new(
+            "LB1163",
+            "no step validates a folder that the drill restores, so there are no checks to check",
+        )
+        .hint("add a step 'validate' after the restore, on the same target"));
+    }
+    begin(world, &world.engine(&host, &operator)?, compiled.plan, compiled.text, said).await
 }
 
 /// Compiles, asks, runs.
@@ -156,12 +181,13 @@ pub fn tell(world: &World, run: &RunId, rest: Rest) -> Result<Exit, Error> {
 }
 
 fn ended(world: &World, state: &RunState) -> Result<Exit, Error> {
-    let found = report::Report::of(state);
+    let measured = measure::of(world, &state.run);
+    let found = report::Report::of(state).measured(state, measured.clone());
     let exit = found.exit();
     if world.screen.json {
         put_json(&found)?;
     } else {
-        put(&report::closing(world, state));
+        put(&report::closing(world, state, measured.as_ref()));
     }
     Ok(exit)
 }

@@ -101,6 +101,7 @@ impl Bench {
                 Trigger::Alert(found) => alerts.push(AlertTrigger {
                     trigger: found.trigger(&runbook.name, automatic.past_no_return),
                     allowed: automatic.start,
+                    verified: automatic.verified,
                 }),
             }
         }
@@ -143,7 +144,7 @@ impl Workshop for Bench {
         let mut made = made.map_err(|found| Refused::Mistakes(found.iter().map(told).collect()))?;
         name_people(&mut made.plan, &self.operator).map_err(Refused::Error)?;
         let warnings = made.warnings.iter().map(told).collect();
-        Ok(Compiled { plan: made.plan, text: made.text, warnings })
+        Ok(Compiled { plan: made.plan, text: made.text, warnings, verification: made.verification })
     }
 
     fn plugins(&self) -> Vec<Value> {

@@ -35,10 +35,11 @@ pub fn load(world: &World, run: &str) -> Result<(RunState, Vec<Event>), Error> {
 /// # Errors
 /// As [`load`].
 pub fn show(world: &World, run: &str) -> Result<Exit, Error> {
-    let (state, _) = load(world, run)?;
+    let (state, events) = load(world, run)?;
     let forecast = ahead(world, &state);
     if world.screen.json {
-        put_json(&report::Report::of(&state).with(forecast))?;
+        let found = lifeboat_core::measure::measure(&events).ok();
+        put_json(&report::Report::of(&state).measured(&state, found).with(forecast))?;
     } else {
         let ahead = forecast.as_ref().map_or_else(String::new, |found| format!("\n\n{}", outlook::ahead(found)));
         put(&format!("{}{ahead}", text(world, &state)));
@@ -89,6 +90,11 @@ pub fn text(world: &World, state: &RunState) -> String {
     let width = state.steps().map(|(step, _)| step.id.as_str().chars().count()).max().unwrap_or(0).min(28);
     for (step, now) in state.steps() {
         text.push_str(&line(world, step, now, width));
+    }
+    let (left, made) = lifeboat_core::ledger::left(state);
+    if made > 0 {
+        let which = format!("  ledger     {left} of {made} left ({} ledger {})\n", world.me(), state.run);
+        text.push_str(&which);
     }
     let needs = needs(&world.me(), state);
     if !needs.is_empty() {

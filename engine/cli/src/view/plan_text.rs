@@ -166,6 +166,10 @@ impl Page<'_> {
             let people = if people.is_empty() { people } else { format!(" ({people})") };
             details.push(format!("asks role {}{people}: {quorum}{within}", approval.role));
         }
+        for makes in &step.makes {
+            let end = if makes.removable { "removed at the end of the run" } else { "not removed by itself" };
+            details.push(format!("makes {} at {} · {end}", makes.what, makes.target));
+        }
         let after: Vec<String> = self.graph.predecessors(&step.id).iter().map(|id| id.as_str().to_owned()).collect();
         if !after.is_empty() {
             details.push(format!("after {}", after.join(", ")));

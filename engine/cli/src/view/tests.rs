@@ -304,6 +304,7 @@ fn created(plan: &Plan) -> EventKind {
         fingerprint: plan.fingerprint(),
         runbook: String::new(),
         engine: "test".to_owned(),
+        detected_at: None,
         said: Said { by: "ann".to_owned(), why: String::new() },
     }
 }

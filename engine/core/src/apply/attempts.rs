@@ -29,6 +29,9 @@ pub(super) fn started(
     if state.paused.is_some() || state.wants_locks() {
         return Err(illegal(format!("an attempt of step '{id}' starts while the run is paused or has no locks")));
     }
+    if direction == Direction::Cleanup {
+        return super::ledger::started(state, id, number, token);
+    }
     let place = state.place(id)?;
     let ready = state.ready.contains(&place);
     let unwinding = matches!(state.heading, Heading::Unwinding { .. });
@@ -37,12 +40,13 @@ pub(super) fn started(
     let legal = match (direction, &step.phase) {
         (Direction::Forward, Phase::Pending) => forward && ready,
         (Direction::Forward, Phase::Backoff { direction, .. }) => forward && *direction == Direction::Forward,
-        (Direction::Forward, _) | (Direction::Undo, Phase::Running { .. } | Phase::UndoFailed { .. }) => false,
+        (Direction::Forward | Direction::Cleanup, _)
+        | (Direction::Undo, Phase::Running { .. } | Phase::UndoFailed { .. }) => false,
         (Direction::Undo, _) => unwinding && step.may_have_happened,
     };
     let count = match direction {
         Direction::Forward => &mut step.attempts,
-        Direction::Undo => &mut step.undo_attempts,
+        Direction::Undo | Direction::Cleanup => &mut step.undo_attempts,
     };
     if !legal || number != *count + 1 {
         return Err(illegal(format!("an attempt of step '{id}' starts while it is {}", step.phase.as_str())));
@@ -66,6 +70,9 @@ pub(super) fn finished(
     outcome: &Outcome,
     end: &End,
 ) -> Result<(), Error> {
+    if direction == Direction::Cleanup {
+        return super::ledger::finished(state, id, number, outcome, end);
+    }
     let policy = state.step(id).map(|(step, _)| step.policy.in_doubt);
     let (place, step) = state.expect(
         id,
@@ -82,11 +89,13 @@ pub(super) fn finished(
         Outcome::Failed { failure } => match (end.retry_at, direction) {
             (Some(until), _) => Phase::Backoff { direction, until },
             (None, Direction::Forward) => Phase::Failed { failure: failure.clone() },
-            (None, Direction::Undo) => Phase::UndoFailed { failure: failure.clone() },
+            (None, Direction::Undo | Direction::Cleanup) => Phase::UndoFailed { failure: failure.clone() },
         },
         Outcome::Unknown { reason } => match (end.retry_at, direction) {
             (Some(until), _) => Phase::Backoff { direction, until },
-            (None, Direction::Undo) => Phase::UndoFailed { failure: Failure::permanent(reason.clone()) },
+            (None, Direction::Undo | Direction::Cleanup) => {
+                Phase::UndoFailed { failure: Failure::permanent(reason.clone()) }
+            }
             (None, Direction::Forward) if policy == Some(InDoubt::Probe) => {
                 Phase::InDoubt { number, reason: reason.clone(), interrupted: end.interrupted }
             }

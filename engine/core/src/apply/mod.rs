@@ -4,6 +4,7 @@
 //! place, the `match` in [`apply`]; what is *wise* is decided before, in [`crate::decide`].
 
 mod attempts;
+mod ledger;
 mod people;
 mod steps;
 
@@ -25,7 +26,7 @@ use crate::template;
 /// # Errors
 /// `LB0503` when the event is not a `run-created` that this engine understands.
 pub fn create(event: &Event) -> Result<RunState, Error> {
-    let EventKind::RunCreated { run, plan, fingerprint, said, .. } = &event.kind else {
+    let EventKind::RunCreated { run, plan, fingerprint, detected_at, said, .. } = &event.kind else {
         return Err(illegal("the first event of a run is not 'run-created'"));
     };
     if plan.format > PLAN_FORMAT {
@@ -55,6 +56,7 @@ pub fn create(event: &Event) -> Result<RunState, Error> {
         fingerprint: fingerprint.clone(),
         said: said.clone(),
         created_at: event.at,
+        detected_at: *detected_at,
         updated_at: event.at,
         seq: 1,
         token: 0,
@@ -76,6 +78,10 @@ pub fn create(event: &Event) -> Result<RunState, Error> {
         failed: BTreeSet::new(),
         some_not_needed: false,
         suspects: BTreeSet::new(),
+        made: Vec::new(),
+        to_clean: Vec::new(),
+        removing: None,
+        worked_until: None,
         has_fans: plan.steps.iter().any(|step| step.fan.is_some()),
         plan: Arc::new((**plan).clone()),
     })
@@ -111,16 +117,25 @@ pub(crate) fn illegal(message: impl Into<String>) -> Error {
     Error::new("LB0503", message).hint("run 'lifeboat doctor' to see what is damaged; other runs are not affected")
 }
 
+/// Whether such an event can come after the end of a run, if it has ended: a failed run is opened again, and what is left of
+/// any run is removed when a person asks for it.
+fn may_follow(result: Option<RunResult>, kind: &EventKind) -> bool {
+    match kind {
+        _ if result.is_none() => true,
+        EventKind::StepRetried { .. } | EventKind::StepSkipped { .. } | EventKind::StepMarkedDone { .. } => {
+            result == Some(RunResult::Failed)
+        }
+        EventKind::CleanupStarted { said, .. } => said.is_some(),
+        _ => false,
+    }
+}
+
 /// Applies one event.
 ///
 /// # Errors
 /// `LB0503` when the event cannot follow; the state is then not to be used any more.
 pub fn apply(state: &mut RunState, event: &Event) -> Result<(), Error> {
-    let opens = matches!(
-        event.kind,
-        EventKind::StepRetried { .. } | EventKind::StepSkipped { .. } | EventKind::StepMarkedDone { .. }
-    );
-    if state.result.is_some() && !(opens && state.result == Some(RunResult::Failed)) {
+    if !may_follow(state.result, &event.kind) {
         return Err(illegal("an event follows the end of the run"));
     }
     match &event.kind {
@@ -179,6 +194,8 @@ pub fn apply(state: &mut RunState, event: &Event) -> Result<(), Error> {
             state.heading = Heading::Cancelling { compensate: *compensate, said: said.clone() };
         }
         EventKind::UnwindStarted { .. } => state.unwind()?,
+        EventKind::ResourcesIntended { step, resources } => ledger::intended(state, step, resources, event.at)?,
+        EventKind::CleanupStarted { then, said } => ledger::cleaning(state, *then, said.as_ref(), event.at)?,
         EventKind::RunFinished { result } => state.finish(*result, event.at)?,
     }
     state.seq += 1;

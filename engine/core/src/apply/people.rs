@@ -31,7 +31,7 @@ pub(super) fn approved(state: &mut RunState, id: &StepId, said: &Said, at: u64) 
 
 pub(super) fn retried(state: &mut RunState, id: &StepId, at: u64) -> Result<(), Error> {
     let unwinding = matches!(state.heading, Heading::Unwinding { .. });
-    let cancelling = matches!(state.heading, Heading::Cancelling { .. });
+    let cancelling = matches!(state.heading, Heading::Cancelling { .. } | Heading::Cleaning { .. });
     let (place, step) = state
         .expect(id, |phase| matches!(phase, Phase::Failed { .. } | Phase::Asking { .. } | Phase::UndoFailed { .. }))?;
     let undo = matches!(step.phase, Phase::UndoFailed { .. });
@@ -47,8 +47,8 @@ pub(super) fn retried(state: &mut RunState, id: &StepId, at: u64) -> Result<(), 
 
 pub(super) fn skipped(state: &mut RunState, id: &StepId, said: &Said, at: u64) -> Result<(), Error> {
     let unwinding = matches!(state.heading, Heading::Unwinding { .. });
-    if matches!(state.heading, Heading::Cancelling { .. }) {
-        return Err(illegal(format!("step '{id}' is skipped while the run is cancelled")));
+    if matches!(state.heading, Heading::Cancelling { .. } | Heading::Cleaning { .. }) {
+        return Err(illegal(format!("step '{id}' is skipped while the run is cancelled or cleaned up")));
     }
     if state.step(id).is_some_and(|(step, _)| step.kind == StepKind::Approve) {
         return Err(illegal(format!("the approval '{id}' is skipped")));
@@ -81,8 +81,8 @@ pub(super) fn marked_done(
     at: u64,
 ) -> Result<(), Error> {
     let unwinding = matches!(state.heading, Heading::Unwinding { .. });
-    if matches!(state.heading, Heading::Cancelling { .. }) {
-        return Err(illegal(format!("step '{id}' is marked done while the run is cancelled")));
+    if matches!(state.heading, Heading::Cancelling { .. } | Heading::Cleaning { .. }) {
+        return Err(illegal(format!("step '{id}' is marked done while the run is cancelled or cleaned up")));
     }
     if state.step(id).is_some_and(|(step, _)| step.kind == StepKind::Approve) {
         return Err(illegal(format!("the approval '{id}' is marked done")));

@@ -121,7 +121,9 @@ impl RunState {
         let then = match self.heading {
             Heading::Cancelling { .. } => RunResult::Cancelled,
             Heading::Forward => RunResult::Failed,
-            Heading::Unwinding { .. } => return Err(illegal("the run is unwound twice")),
+            Heading::Unwinding { .. } | Heading::Cleaning { .. } => {
+                return Err(illegal("the run is unwound twice, or while it is cleaned up"));
+            }
         };
         if !self.running.is_empty() {
             return Err(illegal("the run is unwound while attempts are under way"));
@@ -132,13 +134,17 @@ impl RunState {
     }
 
     pub(super) fn finish(&mut self, result: RunResult, at: u64) -> Result<(), Error> {
-        if !self.running.is_empty() {
+        if !self.running.is_empty() || self.removing.is_some() {
             return Err(illegal("the run ends while attempts are under way"));
         }
         if result == RunResult::Succeeded && self.complete != self.steps.len() {
             return Err(illegal("the run succeeds while steps are not complete"));
         }
-        if result == RunResult::Abandoned {
+        if let Heading::Cleaning { then } = self.heading {
+            if then != result || !self.to_clean.is_empty() {
+                return Err(illegal("the run ends before it is cleaned up, or otherwise than it had to"));
+            }
+        } else if result == RunResult::Abandoned {
             return Err(illegal("a run is abandoned by a person, and by nothing else"));
         }
         self.end(result, at);
@@ -147,6 +153,7 @@ impl RunState {
 
     /// Ends at once. Of what was under way nobody knows how far it came.
     pub(super) fn abandon(&mut self, at: u64) {
+        self.drop_removal();
         for place in self.running.clone() {
             self.touch(place);
             let reason = "the run was abandoned during the attempt".to_owned();

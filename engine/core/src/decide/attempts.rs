@@ -10,6 +10,9 @@ use crate::policy::backoff_ms;
 use crate::ports::Direction;
 use crate::state::{Heading, Phase, RunState, StepState};
 
+/// What is said of attempts that nobody saw the end of.
+const STOPPED: &str = "the engine stopped during the attempt";
+
 /// The event for the end of an attempt: whether and when it is tried again is decided here.
 ///
 /// `interrupted` says that the engine stopped meanwhile. `None` when the attempt is not under way (any more): a late answer
@@ -24,6 +27,9 @@ pub fn attempt_finished(
     (now, random): (u64, u64),
 ) -> Option<EventKind> {
     let (step, entry) = state.step(id)?;
+    if direction == Direction::Cleanup {
+        return super::ledger::finished(state, (step, entry), number, outcome, interrupted, (now, random));
+    }
     let current =
         matches!(entry.phase, Phase::Running { direction: d, number: n, .. } if d == direction && n == number);
     if !current || state.result.is_some() {
@@ -109,7 +115,7 @@ pub fn recover(state: &RunState, now: u64) -> Vec<EventKind> {
     for (step, entry) in state.steps() {
         let Phase::Running { direction, number, .. } = entry.phase else { continue };
         // A step that only reads has no effect to be in doubt about.
-        let outcome = Outcome::Unknown { reason: "the engine stopped during the attempt".to_owned() };
+        let outcome = Outcome::Unknown { reason: STOPPED.to_owned() };
         if step.effect == Effect::Read && direction == Direction::Forward {
             let retry_at = Some(now);
             events.push(EventKind::AttemptFinished {
@@ -123,6 +129,11 @@ pub fn recover(state: &RunState, now: u64) -> Vec<EventKind> {
         } else {
             events.extend(attempt_finished(state, &step.id, direction, number, outcome, true, (now, 0)));
         }
+    }
+    if let Some((step, number)) = super::ledger::interrupted(state) {
+        let outcome = Outcome::Unknown { reason: STOPPED.to_owned() };
+        let removal = Direction::Cleanup;
+        events.extend(attempt_finished(state, &step, removal, number, outcome, true, (now, 0)));
     }
     events
 }

@@ -4,15 +4,18 @@
 //! events are durable.
 
 mod attempts;
+mod ledger;
 mod verbs;
 
 use std::collections::HashMap;
 
 pub use self::attempts::{attempt_finished, probed, recover, unfillable};
+pub use self::ledger::cleanup;
 pub use self::verbs::{abandon, approve, attest, cancel, deny, mark_done, pause, retry, skip, unpause};
 use crate::actions::key;
 use crate::condition::{Need, need};
 use crate::event::{EventKind, RunResult};
+use crate::ledger::intents;
 use crate::outcome::Failure;
 use crate::plan::{Step, StepKind};
 use crate::ports::Direction;
@@ -42,10 +45,11 @@ pub fn advance(state: &RunState, round: Round) -> Vec<EventKind> {
             } else if *compensate {
                 vec![EventKind::UnwindStarted { cause: None }]
             } else {
-                vec![EventKind::RunFinished { result: RunResult::Cancelled }]
+                vec![ledger::end(state, RunResult::Cancelled)]
             }
         }
         Heading::Unwinding { then } => unwind(state, round, *then),
+        Heading::Cleaning { then } => ledger::clean(state, round, *then),
     }
 }
 
@@ -61,6 +65,9 @@ pub fn wanted(state: &RunState, now: u64) -> usize {
     }
     if let Heading::Unwinding { .. } = state.heading {
         return usize::from(running(state) == 0 && next_undo(state, now).is_some());
+    }
+    if let Heading::Cleaning { .. } = state.heading {
+        return usize::from(ledger::next(state, now).is_some());
     }
     if state.heading != Heading::Forward || failing_with_compensation(state) {
         return 0;
@@ -165,6 +172,10 @@ fn forward(state: &RunState, round: Round) -> Vec<EventKind> {
             }),
             _ if can_start(now, step, round.now) && lanes.enter(step) => {
                 token += 1;
+                if now.ledger.is_none() && !step.makes.is_empty() {
+                    let resources = intents(state, step, round.now);
+                    events.push(EventKind::ResourcesIntended { step: step.id.clone(), resources });
+                }
                 events.push(start(state, step, now, Direction::Forward, token));
             }
             _ => {}
@@ -178,7 +189,7 @@ fn forward(state: &RunState, round: Round) -> Vec<EventKind> {
     if events.is_empty() && nothing_left {
         let all = state.complete == state.plan.steps.len();
         let result = if all { RunResult::Succeeded } else { RunResult::Failed };
-        events.push(EventKind::RunFinished { result });
+        events.push(ledger::end(state, result));
     }
     events
 }
@@ -221,7 +232,11 @@ fn ask(state: &RunState, step: &Step, now: u64) -> EventKind {
 }
 
 fn start(state: &RunState, step: &Step, now: &StepState, direction: Direction, token: u64) -> EventKind {
-    let before = if direction == Direction::Forward { now.attempts } else { now.undo_attempts };
+    let before = match direction {
+        Direction::Forward => now.attempts,
+        Direction::Undo => now.undo_attempts,
+        Direction::Cleanup => now.ledger.as_ref().map_or(0, |entry| entry.attempts),
+    };
     EventKind::AttemptStarted {
         step: step.id.clone(),
         direction,
@@ -257,7 +272,7 @@ fn unwind(state: &RunState, round: Round, then: RunResult) -> Vec<EventKind> {
         return Vec::new();
     }
     if state.effects.is_empty() {
-        return vec![EventKind::RunFinished { result: then }];
+        return vec![ledger::end(state, then)];
     }
     match next_undo(state, round.now) {
         Some((step, entry)) if round.starts > 0 => {

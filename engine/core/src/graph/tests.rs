@@ -27,6 +27,8 @@ fn plan(steps: &[(String, Vec<String>, u64, bool)]) -> Plan {
         capabilities: Vec::new(),
         approval: None,
         wait_ms: None,
+        makes: Vec::new(),
+        corruptions: Vec::new(),
         waivers: Vec::new(),
         scan: false,
         line: u32::try_from(line).unwrap() + 1,

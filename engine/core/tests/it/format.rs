@@ -4,8 +4,10 @@
 
 use lifeboat_core::event::{Event, EventKind, EvidenceFile, HeldLock, RunResult};
 use lifeboat_core::ids::{Digest, RunId};
+use lifeboat_core::ledger::Resource;
 use lifeboat_core::outcome::{Failure, ProbeAnswer};
 use lifeboat_core::plan::{Condition, Effect, Fan, PluginPin, Retry, Target, TargetUse, Test, UndoPolicy, Waiver};
+use lifeboat_core::ports::Direction;
 use lifeboat_core::{Code, actions};
 use lifeboat_testkit::{PlanBuilder, said};
 use serde_json::json;
@@ -73,6 +75,21 @@ fn more() -> Vec<EventKind> {
     let held = HeldLock { lock: "fs:/srv/eu".to_owned(), holder: RunId::new(1_700_000_000_000, 43) };
     let marked =
         |outputs, evidence| EventKind::StepMarkedDone { step: id("take"), outputs, evidence, said: said("ada") };
+    let resource = Resource {
+        target: "standby".to_owned(),
+        plugin: "fs".to_owned(),
+        what: "what is restored".to_owned(),
+        place: "/srv/drill/r-1".to_owned(),
+        own: true,
+        removable: true,
+        expires_at: 1_700_086_400_123,
+    };
+    let mut plan = PlanBuilder::new().step("take").makes("what is restored").build();
+    plan.steps[0].makes[0].own = true;
+    let mut detected = created(plan);
+    if let EventKind::RunCreated { detected_at, .. } = &mut detected {
+        *detected_at = Some(1_700_000_000_000);
+    }
     vec![
         created(larger_plan()),
         EventKind::Approved {
@@ -101,6 +118,17 @@ fn more() -> Vec<EventKind> {
             evidence: vec![EvidenceFile { name: "scan.log".to_owned(), digest: Digest::of(b"scan"), bytes: 4 }],
             said: said("ada"),
         },
+        EventKind::ResourcesIntended { step: id("take"), resources: vec![resource] },
+        EventKind::CleanupStarted { then: RunResult::Failed, said: None },
+        EventKind::CleanupStarted { then: RunResult::Abandoned, said: Some(said("ada")) },
+        EventKind::AttemptStarted {
+            step: id("take"),
+            direction: Direction::Cleanup,
+            number: 1,
+            key: Digest::of(b"key"),
+            token: 9,
+        },
+        detected,
     ]
 }
 

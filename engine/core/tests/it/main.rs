@@ -6,7 +6,9 @@
 
 mod decisions;
 mod format;
+mod ledger;
 mod legality;
+mod measure;
 mod replaying;
 mod schema;
 mod told;
@@ -38,6 +40,7 @@ pub(crate) fn created(plan: Plan) -> EventKind {
         plan: Box::new(plan),
         runbook: "runbook \"simulated\"".to_owned(),
         engine: "lifeboat 0.1.0".to_owned(),
+        detected_at: None,
         said: said("ada"),
     }
 }

@@ -12,8 +12,10 @@ use lifeboat_core::Error;
 use lifeboat_core::apply::{apply, create};
 use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::{Digest, RunId};
+use lifeboat_core::measure::measure;
 use lifeboat_core::plan::{Mode, Objectives, PluginPin, StepKind};
 use lifeboat_core::state::{Phase, RunState, RunStatus};
+use lifeboat_core::verified::{Verdict, verdict};
 use serde::{Deserialize, Serialize};
 
 pub use people::{Answer, Asked, Attestation, Deed, Wait, WaitFor};
@@ -27,9 +29,9 @@ pub const RULES: u32 = 1;
 /// The points in time that a recovery passes, in milliseconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
-    /// When the disaster was noticed: no event of this version tells it.
+    /// When the alert began that started the run, where one did.
     pub detected: Option<u64>,
-    /// When the run was made: the recovery time counts from here.
+    /// When the run was made: the recovery time counts from here, or from the alert.
     pub declared: u64,
     /// When the last approval was whole; none where nobody was asked or somebody said no.
     pub approved: Option<u64>,
@@ -37,7 +39,7 @@ pub struct Clock {
     pub executed: Option<u64>,
     /// When the last `validate` was done.
     pub validated: Option<u64>,
-    /// When the run ended.
+    /// When the last step came to its end; what the run made is removed after that.
     pub ended: Option<u64>,
 }
 
@@ -75,8 +77,12 @@ pub struct Facts {
     pub objectives: Objectives,
     /// Points in time.
     pub clock: Clock,
-    /// Recovery time actual: from the making of the run to its end, or to its last event. Milliseconds.
+    /// Recovery time actual: from the alert, else from the making of the run, to the end of its last step, or to its last event. What
+    /// is removed after that is no part of it. Milliseconds.
     pub rta_ms: u64,
+    /// How the drill went, where it is one that has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Verdict>,
     /// Whether that is within the objective; none without one, and while the run goes on.
     pub within_rto: Option<bool>,
     /// Where the time went.
@@ -117,12 +123,12 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
     let first = events.first().ok_or_else(none)?;
     let mut state = create(first)?;
     let EventKind::RunCreated { engine, said, .. } = &first.kind else { return Err(none()) };
-    let mut spent = spent::Counter::default();
+    let mut spent = spent::Counter::new(&state);
     let mut steps = steps::Book::new(&state);
     let mut people = people::Book::new(first.at, said);
     let mut locks = LockFacts { names: state.lock_names.clone(), taken: Vec::new() };
     for event in events.iter().skip(1) {
-        spent.pass(&state, event.at);
+        spent.pass(&state, event);
         let seq = state.seq + 1;
         apply(&mut state, event).map_err(|error| error.with("event", seq))?;
         spent.after(&state, event);
@@ -135,8 +141,12 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
     let clock = clock(&state, people.approved_at());
     let (approvals, waits, deeds, attestations) = people.close(&state);
     let (snapshots, data_loss) = snapshots::of(&state, witness);
-    let rta_ms = state.finished_at.unwrap_or(state.updated_at).saturating_sub(state.created_at);
+    // The time of the cleanup is none of the recovery.
+    let end = state.worked_until.or(state.finished_at).unwrap_or(state.updated_at);
+    let rta_ms = end.saturating_sub(state.detected_at.unwrap_or(state.created_at).min(state.created_at));
     let ended = state.status().is_final();
+    let drill = ended && state.plan.mode == Mode::Drill;
+    let drill = if drill { Some(verdict(&state, &measure(events)?)) } else { None };
     let facts = Facts {
         rules: RULES,
         run: state.run.clone(),
@@ -150,6 +160,7 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
         objectives: state.plan.objectives,
         clock,
         rta_ms,
+        drill,
         within_rto: state.plan.objectives.rto_ms.filter(|_| ended).map(|rto| rta_ms <= rto),
         spent: spent.spent,
         waits,
@@ -166,7 +177,9 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
 }
 
 fn clock(state: &RunState, approved: Option<u64>) -> Clock {
-    let mut clock = Clock { declared: state.created_at, approved, ended: state.finished_at, ..Clock::default() };
+    let (detected, declared) = (state.detected_at, state.created_at);
+    let ended = state.worked_until.or(state.finished_at);
+    let mut clock = Clock { detected, declared, approved, ended, ..Clock::default() };
     for (step, now) in state.steps() {
         if !matches!(now.phase, Phase::Done) || !step.kind.by_plugin() {
             continue;

@@ -18,7 +18,7 @@ pub struct Deed {
     /// In which role, where the operator keeps roles.
     pub role: Option<String>,
     /// What: `started`, `approved`, `denied`, `retried`, `skipped`, `marked as done`, `paused`, `unpaused`, `cancelled`,
-    /// `cancelled, to be undone`, `abandoned`.
+    /// `cancelled, to be undone`, `abandoned`, `attested`, `cleaned up`.
     pub what: String,
     /// On which step.
     pub step: Option<StepId>,
@@ -206,6 +206,16 @@ impl Book {
                     files: evidence.clone(),
                 });
             }
+            EventKind::SuspectHeld { step, .. } => {
+                self.begin(WaitFor::Decision, Some(step), at);
+            }
+            EventKind::SuspectAttested { step, evidence, said } => {
+                self.verb(at, step, said, "attested");
+                let (by, why) = (said.by.clone(), said.why.clone());
+                let (step, outputs, files) = (step.clone(), Value::Null, evidence.clone());
+                self.attestations.push(Attestation { step, at, by, why, outputs, files });
+            }
+            EventKind::CleanupStarted { said: Some(said), .. } => self.deed(at, said, "cleaned up", None, None),
             EventKind::RunPaused { said } => {
                 self.deed(at, said, "paused", None, None);
                 self.begin(WaitFor::Pause, None, at);
@@ -313,7 +323,7 @@ impl Book {
 
     /// The end of the events. Of a run that has ended nothing is waited for any more, and what failed for good was not a wait.
     pub fn close(mut self, state: &RunState) -> (Vec<Asked>, Vec<Wait>, Vec<Deed>, Vec<Attestation>) {
-        if let Some(end) = state.finished_at {
+        if let Some(end) = state.finished_at.map(|end| state.worked_until.unwrap_or(end)) {
             let failed = |wait: &Wait| wait.what == WaitFor::Decision && wait.to.is_none();
             self.waits.retain(|wait| !failed(wait));
             for wait in &mut self.waits {

@@ -64,12 +64,12 @@ pub struct Restored {
 }
 
 /// What was lost: all that was written between the recovery point and the disaster. When the disaster was is not known to
-/// events; the run was made after it, so the time until then is the most that can be lost.
+/// events; the alert began and the run was made after it, so the time until then is the most that can be lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataLoss {
     /// What was brought back.
     pub restored: Vec<Restored>,
-    /// From the oldest recovery point that was brought back to the making of the run, in milliseconds.
+    /// From the oldest recovery point that was brought back to the alert, else to the making of the run, in milliseconds.
     pub at_most_ms: Option<u64>,
     /// Whether that is within the objective.
     pub within_rpo: Option<bool>,
@@ -125,11 +125,16 @@ pub fn of(state: &RunState, witness: &Witness) -> (Vec<SnapshotFact>, DataLoss) 
         witness.snapshots.iter().map(|taken| (taken.snapshot.clone(), taken.clone())).collect();
     learn(state, &mut known);
     let number = |outputs: &Value, name: &str| outputs.get(name).and_then(Value::as_u64);
+    // A restore may tell itself how old its snapshot is.
+    let told = |step: &Step, outputs: &Value| match step.kind {
+        StepKind::Restore => number(outputs, "time_ms"),
+        _ => None,
+    };
     let facts = done(state).map(|(step, now, outputs, snapshot)| SnapshotFact {
         step: step.id.clone(),
         kind: step.kind,
         at: now.finished_at,
-        taken_ms: known.get(&snapshot).map(|taken| taken.taken_ms),
+        taken_ms: known.get(&snapshot).map(|taken| taken.taken_ms).or_else(|| told(step, outputs)),
         files: number(outputs, "files"),
         bytes: number(outputs, "bytes"),
         depth: text(outputs.get("depth")),
@@ -137,11 +142,11 @@ pub fn of(state: &RunState, witness: &Witness) -> (Vec<SnapshotFact>, DataLoss) 
     });
     let restored: Vec<Restored> = done(state)
         .filter(|(step, ..)| step.kind == StepKind::Restore)
-        .map(|(step, _, _, snapshot)| {
+        .map(|(step, _, outputs, snapshot)| {
             let taken = known.get(&snapshot);
             Restored {
                 step: step.id.clone(),
-                taken_ms: taken.map(|taken| taken.taken_ms),
+                taken_ms: taken.map(|taken| taken.taken_ms).or_else(|| told(step, outputs)),
                 told_by: taken.map(|taken| taken.run.clone()).filter(|run| run != &state.run),
                 snapshot,
             }
@@ -167,7 +172,7 @@ fn lost(state: &RunState, restored: Vec<Restored>) -> DataLoss {
         let unknown = format!("no event says when the recovery point of {} was taken", missing.join(", "));
         return DataLoss { restored, unknown: Some(unknown), ..DataLoss::default() };
     };
-    let at_most_ms = state.created_at.saturating_sub(oldest);
+    let at_most_ms = state.detected_at.unwrap_or(state.created_at).saturating_sub(oldest);
     let within_rpo = state.plan.objectives.rpo_ms.map(|rpo| at_most_ms <= rpo);
     DataLoss { restored, at_most_ms: Some(at_most_ms), within_rpo, unknown: None }
 }

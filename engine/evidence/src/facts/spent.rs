@@ -1,6 +1,7 @@
 //! Where the time went. Every moment of a run is counted once: work before waiting, people before timers.
 
 use lifeboat_core::event::{Event, EventKind, RunResult};
+use lifeboat_core::measure::is_after;
 use lifeboat_core::plan::StepKind;
 use lifeboat_core::ports::Direction;
 use lifeboat_core::state::{Locks, Phase, RunState};
@@ -9,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds by what went on. The sum is the recovery time, as long as nobody set the clock back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
+    /// From the alert to the making of the run, where an alert started it.
+    #[serde(default)]
+    pub declaring_ms: u64,
     /// Steps that change something were under way. An engine that was down during an attempt counts here: the attempt
     /// lasted until it was known how it ended.
     pub executing_ms: u64,
@@ -30,8 +34,9 @@ pub struct Spent {
 
 impl Spent {
     /// Each part with its name, in the order in which they are listed.
-    pub fn parts(&self) -> [(&'static str, u64); 8] {
+    pub fn parts(&self) -> [(&'static str, u64); 9] {
         [
+            ("from the alert to the run", self.declaring_ms),
             ("steps at work", self.executing_ms),
             ("verify and validate", self.validating_ms),
             ("undoing", self.undoing_ms),
@@ -54,9 +59,18 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Time passes in that state until the next event.
-    pub fn pass(&mut self, state: &RunState, until: u64) {
-        let time = until.saturating_sub(state.updated_at);
+    /// Counts from the making of the run.
+    pub fn new(state: &RunState) -> Self {
+        let declaring_ms = state.detected_at.map_or(0, |at| state.created_at.saturating_sub(at));
+        Self { spent: Spent { declaring_ms, ..Spent::default() }, ..Self::default() }
+    }
+
+    /// Time passes in that state until the next event. That of a cleanup is none of the recovery.
+    pub fn pass(&mut self, state: &RunState, event: &Event) {
+        if is_after(state, event) {
+            return;
+        }
+        let time = event.at.saturating_sub(state.updated_at);
         let part = self.part(state);
         *part = part.saturating_add(time);
     }
@@ -84,7 +98,10 @@ impl Counter {
         if open(|phase| matches!(phase, Phase::Backoff { .. } | Phase::InDoubt { .. })) {
             &mut spent.retrying_ms
         } else if open(|phase| {
-            matches!(phase, Phase::Approval { .. } | Phase::Asking { .. } | Phase::UndoFailed { .. })
+            matches!(
+                phase,
+                Phase::Approval { .. } | Phase::Asking { .. } | Phase::Suspect { .. } | Phase::UndoFailed { .. }
+            )
         }) {
             &mut spent.people_ms
         } else if open(|phase| matches!(phase, Phase::Timer { .. })) {
@@ -97,6 +114,8 @@ impl Counter {
     /// An event happened.
     pub fn after(&mut self, state: &RunState, event: &Event) {
         let (step, direction, begins) = match &event.kind {
+            EventKind::AttemptStarted { direction: Direction::Cleanup, .. }
+            | EventKind::AttemptFinished { direction: Direction::Cleanup, .. } => return,
             EventKind::AttemptStarted { step, direction, .. } => (step, *direction, true),
             EventKind::AttemptFinished { step, direction, .. } => (step, *direction, false),
             _ => return,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptFacts {
-    /// Forward or undo.
+    /// Forward, undo or cleanup.
     pub direction: Direction,
     /// From 1, over the step and direction.
     pub number: u32,

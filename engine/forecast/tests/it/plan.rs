@@ -164,6 +164,7 @@ fn created(plan: &Plan) -> Event {
             fingerprint: plan.fingerprint(),
             runbook: String::new(),
             engine: "test".to_owned(),
+            detected_at: None,
             said: said("test"),
         },
     )

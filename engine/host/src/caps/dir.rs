@@ -81,11 +81,11 @@ impl Host for Guest {
         let Some(mode) = self.context.mode else {
             return Err(refused("no folder can be opened in this call", None).into());
         };
-        let plugin = self.context.plugin.clone();
+        let (plugin, makes) = (self.context.plugin.clone(), self.context.makes);
         let host = Arc::clone(&self.context.host);
         let allow = allow_line(&plugin, &name, &root.display().to_string(), true);
         let directory = blocking(move || {
-            let wish = Wish { plugin: &plugin, target: &name, mode, root: &root };
+            let wish = Wish { plugin: &plugin, target: &name, mode, root: &root, makes };
             let granted = grants::open(&host.operator, &wish)?;
             Ok(Directory { dir: Arc::new(granted.dir), write: granted.write, display: root, allow })
         })

@@ -67,6 +67,7 @@ impl Host for Guest {
         let password = host.secret(&secret).await.map_err(told)?;
         let plugin = host.plugin_for(&bound.target.plugin, self.context.plan.as_deref()).map_err(|e| told(e.into()))?;
         let store = PluginStore::new(&host, plugin, bound.target, bound.settings, mode).map_err(|e| told(e.into()))?;
+        let store = store.making(self.context.makes);
         let store: Arc<dyn ObjectStore> = Arc::new(store);
         let target = |password: &Secret| {
             let (name, store, password) = (name.clone(), Arc::clone(&store), password.clone());

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use lifeboat_core::grants::{HostGrant, Operator};
+use lifeboat_core::grants::{HostGrant, Lost, Operator};
 use lifeboat_core::plan::Mode;
 
 use super::url::Url;
@@ -19,6 +19,7 @@ pub struct Egress {
     mode: Mode,
     /// The granted hosts, in the order of the file.
     pub hosts: Arc<[HostGrant]>,
+    lost: Arc<Lost>,
 }
 
 impl Egress {
@@ -31,11 +32,23 @@ impl Egress {
             .filter(|grant| grant.target.as_deref().is_none_or(|name| name == target))
             .flat_map(|grant| grant.hosts.iter().cloned())
             .collect();
-        Self { plugin: plugin.to_owned(), target: target.to_owned(), mode, hosts }
+        Self {
+            plugin: plugin.to_owned(),
+            target: target.to_owned(),
+            mode,
+            hosts,
+            lost: Arc::new(operator.lost.clone()),
+        }
     }
 
     /// Whether the URL may be asked for, as it is written.
     pub fn check(&self, url: &Url) -> Result<(), GuestError> {
+        if self.lost.has_host(&self.target, &url.host) {
+            return Err(refused(
+                format!("'{}' of target '{}' is taken for lost with its site", url.host, self.target),
+                None,
+            ));
+        }
         let literal = url.host.parse::<IpAddr>().ok();
         let granted = grant_for(&self.hosts, url).is_some();
         if granted && literal.is_none_or(|address| admits(&self.hosts, url, address)) {

@@ -69,7 +69,9 @@ async fn read_only_grants_and_drill_grants_hold() {
         [(Mode::Drill, "drill", true), (Mode::Drill, "rw", false), (Mode::Failover, "drill", false)]
     {
         let mut attempt = setting.attempt(StepKind::Switch, json!({}), &setting.folder(folder), 30_000);
-        attempt.mode = mode;
+        let mut plan = (*attempt.plan).clone();
+        plan.mode = mode;
+        (attempt.mode, attempt.plan) = (mode, Arc::new(plan));
         let (outcome, _) = setting.run(attempt).await;
         if works {
             assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");

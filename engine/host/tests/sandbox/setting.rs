@@ -127,6 +127,8 @@ impl Setting {
             capabilities: Vec::new(),
             approval: None,
             wait_ms: None,
+            makes: Vec::new(),
+            corruptions: Vec::new(),
             waivers: Vec::new(),
             scan: false,
             line: 1,

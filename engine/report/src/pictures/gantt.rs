@@ -152,16 +152,21 @@ fn waits<'a>(facts: &'a Facts, step: &'a StepFacts) -> impl Iterator<Item = &'a 
 fn attempt_bar(attempt: &AttemptFacts, end: u64) -> Bar {
     let to = attempt.to.unwrap_or(end);
     let took = duration(to.saturating_sub(attempt.from));
-    let undo = attempt.direction == Direction::Undo;
+    let (undo, cleanup) = (attempt.direction == Direction::Undo, attempt.direction == Direction::Cleanup);
     let (class, word) = match attempt.outcome.as_str() {
         "done" if undo => ("b-undo", "undone"),
+        "done" if cleanup => ("b-undo", "removed"),
         "done" => ("b-done", ""),
         "failed" => ("b-failed", "✗ failed"),
         "under way" => ("b-open", "under way"),
         "interrupted" => ("b-unknown", "? interrupted"),
         _ => ("b-unknown", "? unknown"),
     };
-    let what = if undo { "undo, attempt" } else { "attempt" };
+    let what = match attempt.direction {
+        Direction::Forward => "attempt",
+        Direction::Undo => "undo, attempt",
+        Direction::Cleanup => "cleanup, attempt",
+    };
     let title = format!("{what} {}: {}, {took}", attempt.number, attempt.outcome);
     Bar { class, from: attempt.from, to, label: format!("{word} {took}").trim().to_owned(), title }
 }

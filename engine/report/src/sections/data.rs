@@ -49,9 +49,11 @@ fn lost(case: &Case<'_>) -> Cell {
     let told = told.map_or_else(String::new, |run| {
         format!(" When the recovery point was taken is known from run {run}, on the engine's word.")
     });
+    let detected = case.facts.clock.detected.is_some();
+    let (begun, it) = if detected { ("the alert began", "it") } else { ("the run was made", "the run") };
     let text = format!(
-        "What was written later than {} before the run was made is not in what was brought back. It is the most that was \
-         lost: the disaster came before the run.{told}",
+        "What was written later than {} before {begun} is not in what was brought back. It is the most that was \
+         lost: the disaster came before {it}.{told}",
         duration(ms)
     );
     let tone = match loss.within_rpo {

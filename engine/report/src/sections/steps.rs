@@ -71,7 +71,11 @@ fn attempts(step: &StepFacts) -> Cell {
 }
 
 fn line(attempt: &AttemptFacts) -> String {
-    let what = if attempt.direction == Direction::Undo { "undo " } else { "" };
+    let what = match attempt.direction {
+        Direction::Forward => "",
+        Direction::Undo => "undo ",
+        Direction::Cleanup => "cleanup ",
+    };
     let took = attempt.to.map_or_else(String::new, |to| format!(", {}", duration(to.saturating_sub(attempt.from))));
     let told = if attempt.told.is_empty() { String::new() } else { format!(": {}", attempt.told.join("; ")) };
     format!("{what}{}: {}{took}{told}", attempt.number, attempt.outcome)

@@ -18,7 +18,7 @@ pub(super) fn section(case: &Case<'_>) -> Option<Section> {
     let asked = !facts.approvals.is_empty() || case.state.plan.steps.iter().any(|step| step.approval.is_some());
     let approved = if asked { "not approved" } else { "no step asks for it" };
     let points = [
-        point("detected", clock.detected, "the events of a run do not tell it"),
+        point("detected", clock.detected, "no alert started the run"),
         point("declared", Some(clock.declared), ""),
         point("approved", clock.approved, approved),
         point("executed", clock.executed, "nothing was changed"),

@@ -67,6 +67,15 @@ fn removed(step: &Step, changes: &mut Vec<Change>) {
     }
 }
 
+/// What a drill's step makes, with whether it is removed again by itself.
+fn makes(step: &Step) -> String {
+    let told = |makes: &lifeboat_core::ledger::Makes| {
+        let left = if makes.removable { "" } else { ", which stays" };
+        format!("{} at {}{left}", makes.what, makes.target)
+    };
+    some(&step.makes.iter().map(told).collect::<Vec<_>>())
+}
+
 fn one(old: &Step, new: &Step, changes: &mut Vec<Change>) {
     let id = new.id.as_str();
     let mut push = |kind, what: &str, before: String, after: String| {
@@ -103,6 +112,9 @@ fn one(old: &Step, new: &Step, changes: &mut Vec<Change>) {
         let (kind, word) =
             (if new.scan { Kind::Safer } else { Kind::CheckRemoved }, |step: &Step| step.scan.to_string());
         push(kind, "is a scan", word(old), word(new));
+    }
+    if old.makes != new.makes {
+        push(Kind::TargetChanged, "makes", makes(old), makes(new));
     }
     if old.wait_ms != new.wait_ms {
         push(Kind::PolicyChanged, "waits", span_or(old.wait_ms, "not"), span_or(new.wait_ms, "not"));

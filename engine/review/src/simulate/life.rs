@@ -75,6 +75,7 @@ impl<'a> World<'a> {
                 fingerprint: plan.fingerprint(),
                 runbook: String::new(),
                 engine: "simulated".to_owned(),
+                detected_at: None,
                 said: said("simulated"),
             },
         );
@@ -256,6 +257,10 @@ impl Life<'_> {
         let failed = |kind| Outcome::Failed { failure: Failure { kind, ..Failure::permanent("simulated") } };
         let unknown = || Outcome::Unknown { reason: "simulated".to_owned() };
         let done = || Outcome::Done { outputs: self.outputs(&step.id) };
+        // What a drill made is removed: that changes nothing of what it shows.
+        if direction == Direction::Cleanup {
+            return done();
+        }
         let forward = direction == Direction::Forward;
         match self.trouble(step) {
             Some(Trouble::Fails) if forward => failed(FailureKind::Permanent),

@@ -202,6 +202,7 @@ pub(super) const OPERATOR: [Node; 28] = [
                 "boolean",
                 "Whether such a run may go past its point of no return, if the runbook allows it, too.",
             ),
+            ("verified", "boolean", "Whether they start it only while its drills say that it works."),
         ],
     ),
     node(

@@ -26,6 +26,7 @@ fn kind(kind: StepKind, effect: Effect, args: Value, outputs: Value) -> KindDesc
         capabilities: vec!["dir".to_owned()],
         probe: kind != StepKind::Validate,
         compensate: effect == Effect::Compensatable,
+        cleanup: kind == StepKind::Restore,
     }
 }
 

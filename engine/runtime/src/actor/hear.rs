@@ -64,6 +64,7 @@ impl Actor {
             Verb::Attest { step, evidence } => decide::attest(state, &step, evidence, said),
             Verb::Pause => decide::pause(state, said),
             Verb::Unpause => decide::unpause(state, said),
+            Verb::Cleanup => decide::cleanup(state, said),
             Verb::Abandon => decide::abandon(state, said),
             Verb::Cancel { compensate } => decide::cancel(state, compensate, said),
         }

@@ -8,6 +8,7 @@ mod closing;
 mod cut;
 mod failing;
 mod flow;
+mod ledger;
 mod limits;
 mod locks;
 mod missing;

@@ -26,7 +26,7 @@ pub enum Right {
     Look,
     /// Start a run.
     Start,
-    /// Retry, skip, mark, pause, unpause, cancel, abandon, resume.
+    /// Retry, skip, mark, pause, unpause, cancel, abandon, clean up, resume.
     Steer,
     /// Approve and deny.
     Answer,

@@ -12,9 +12,10 @@ use lifeboat_core::plan::Mode;
 use lifeboat_core::state::Heading;
 use lifeboat_runtime::Verb;
 
+use super::verified;
 use super::watch::{facts, past_no_return};
 use crate::app::App;
-use crate::intake::Door;
+use crate::intake::{Door, How};
 
 /// As whom the service speaks to the runs of incidents.
 pub(crate) const BY: &str = "lifeboat alerts";
@@ -67,9 +68,10 @@ fn said(incident: &IncidentId, what: &str) -> Said {
 /// Carries out a decision. `run` is the noted name of the run that is to be made; `since_ms` is when that was first tried.
 pub(crate) async fn carry(app: Arc<App>, decision: Decision, run: Option<RunId>, since_ms: u64) -> Carried {
     match decision {
-        Decision::Start { incident, runbook, mode, labels, stop_before_no_return, .. } => {
+        Decision::Start { incident, runbook, mode, labels, stop_before_no_return, detected_ms, .. } => {
             let Some(run) = run else { return later(AGAIN_MS) };
-            let wish = Wish { runbook, mode, labels, stop: stop_before_no_return };
+            let how = How { stops: stop_before_no_return, detected_at: Some(detected_ms) };
+            let wish = Wish { runbook, mode, labels, how };
             start(&app, incident, run, wish, since_ms).await
         }
         Decision::Abort { incident, run } => match RunId::parse(&run) {
@@ -97,7 +99,7 @@ struct Wish {
     runbook: String,
     mode: String,
     labels: Labels,
-    stop: bool,
+    how: How,
 }
 
 async fn start(app: &Arc<App>, incident: IncidentId, run: RunId, wish: Wish, since_ms: u64) -> Carried {
@@ -115,10 +117,9 @@ async fn start(app: &Arc<App>, incident: IncidentId, run: RunId, wish: Wish, sin
     let made = match Mode::parse(&wish.mode) {
         Some(mode) => {
             let inputs = BTreeMap::new();
-            if wish.stop {
-                door.start_stopping(run.clone(), &wish.runbook, mode, &inputs, said).await
-            } else {
-                door.start(run.clone(), &wish.runbook, mode, &inputs, said).await
+            match verified::may_start(app, &wish.runbook).await {
+                Ok(()) => door.begin(run.clone(), &wish.runbook, mode, &inputs, said, wish.how).await,
+                Err(error) => Err(error),
             }
         }
         None => Err(Error::new("LB0902", format!("there is no mode '{}'", wish.mode))),

@@ -45,7 +45,10 @@ fn question(id: StepId, after: BTreeSet<StepId>, people: Vec<String>) -> Step {
         capabilities: Vec::new(),
         approval: Some(Approval { role: "operator".to_owned(), people, quorum: 1, expires_ms: None }),
         wait_ms: None,
+        makes: Vec::new(),
+        corruptions: Vec::new(),
         waivers: Vec::new(),
+        scan: false,
         line: 0,
     }
 }

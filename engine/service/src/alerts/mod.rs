@@ -13,6 +13,7 @@ mod gate;
 mod hooks;
 mod ledger;
 mod tally;
+mod verified;
 mod watch;
 mod writing;
 

@@ -295,6 +295,7 @@ fn call_of(verb: &Verb, reason: &str) -> (String, Value) {
         Verb::Pause => ("/pause".to_owned(), said),
         Verb::Unpause => ("/unpause".to_owned(), said),
         Verb::Abandon => ("/abandon".to_owned(), said),
+        Verb::Cleanup => ("/cleanup".to_owned(), said),
         Verb::Cancel { compensate } => ("/cancel".to_owned(), json!({ "reason": reason, "compensate": compensate })),
     }
 }

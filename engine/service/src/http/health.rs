@@ -21,11 +21,12 @@ use crate::problem::Problem;
 const DOCUMENT: &str = include_str!("../../../../schemas/openapi.json");
 
 /// All states of a run, so that a state that no run is in is told as 0.
-pub(super) const STATES: [RunStatus; 9] = [
+pub(super) const STATES: [RunStatus; 10] = [
     RunStatus::Running,
     RunStatus::Waiting,
     RunStatus::Paused,
     RunStatus::Compensating,
+    RunStatus::Cleaning,
     RunStatus::Stuck,
     RunStatus::Succeeded,
     RunStatus::Failed,

@@ -27,7 +27,7 @@ pub struct RunRow {
     /// The mode.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub mode: Mode,
-    /// `running`, `waiting`, `paused`, `compensating`, `stuck`, `succeeded`, `failed`, `cancelled` or `abandoned`.
+    /// `running`, `waiting`, `paused`, `compensating`, `cleaning`, `stuck`, `succeeded`, `failed`, `cancelled` or `abandoned`.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub status: RunStatus,
     /// Steps that are complete.
@@ -118,7 +118,7 @@ pub(crate) async fn list(
 }
 
 fn row(app: &App, run: RunId, summary: Summary) -> RunRow {
-    let Summary { runbook, mode, status, complete, steps, created_at, updated_at, finished_at } = summary;
+    let Summary { runbook, mode, status, complete, steps, created_at, updated_at, finished_at, .. } = summary;
     let stopped = !status.is_final() && app.runs.why_stopped(&run).is_some();
     RunRow { run, runbook, mode, status, complete, steps, created_at, updated_at, finished_at, stopped }
 }

@@ -69,6 +69,7 @@ macro_rules! routes {
             Post "/v1/runs/{run}/unpause" verbs::unpause __path_unpause;
             Post "/v1/runs/{run}/cancel" verbs::cancel __path_cancel;
             Post "/v1/runs/{run}/abandon" verbs::abandon __path_abandon;
+            Post "/v1/runs/{run}/cleanup" verbs::cleanup __path_cleanup;
             Post "/v1/runs/{run}/resume" verbs::resume __path_resume;
             Get "/v1/runbooks" runbooks::runbooks __path_runbooks;
             Post "/v1/plans" runbooks::make_plan __path_make_plan;

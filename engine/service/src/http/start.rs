@@ -78,18 +78,19 @@ pub(crate) async fn start(
         }
     };
     let said = Said { by: person.name, why: new.reason };
-    let state = begin(&app, run, compiled, said).await?;
+    let state = begin(&app, run, compiled, said, None).await?;
     created(&app, &state)
 }
 
-/// Makes the run, and sees to it that it is carried on.
+/// Makes the run, and sees to it that it is carried on. `detected_at` is when the alert began that starts it, where one does.
 pub(crate) async fn begin(
     app: &App,
     run: RunId,
     compiled: crate::workshop::Compiled,
     said: Said,
+    detected_at: Option<u64>,
 ) -> Result<lifeboat_core::state::RunState, Error> {
-    let handle = app.runs.engine.submit_as(run, compiled.plan, compiled.text, said).await?;
+    let handle = app.runs.engine.submit_detected(run, compiled.plan, compiled.text, said, detected_at).await?;
     let run = handle.run().clone();
     app.runs.keep(handle);
     Ok(app.runs.engine.load(&run).await?.state)

@@ -145,6 +145,7 @@ pub(super) fn spoken_since(loaded: &Loaded, seq: u64, verb: &Verb, said: &Said) 
         }
         (EventKind::RunPaused { said: by }, Verb::Pause)
         | (EventKind::RunUnpaused { said: by }, Verb::Unpause)
+        | (EventKind::CleanupStarted { said: Some(by), .. }, Verb::Cleanup)
         | (EventKind::RunAbandoned { said: by }, Verb::Abandon)
         | (EventKind::CancelRequested { said: by, .. }, Verb::Cancel { .. }) => by == said,
         _ => false,
@@ -261,6 +262,13 @@ on_step!(
 );
 on_run!(pause, "/v1/runs/{run}/pause", "pause-run", "Begin nothing new in a run.", Verb::Pause);
 on_run!(unpause, "/v1/runs/{run}/unpause", "unpause-run", "Let a paused run go on.", Verb::Unpause);
+on_run!(
+    cleanup,
+    "/v1/runs/{run}/cleanup",
+    "clean-up-run",
+    "Remove what a run that has ended left behind.",
+    Verb::Cleanup
+);
 on_run!(
     abandon,
     "/v1/runs/{run}/abandon",

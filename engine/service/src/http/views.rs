@@ -32,7 +32,7 @@ pub struct RunView {
     /// The mode.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub mode: Mode,
-    /// `running`, `waiting`, `paused`, `compensating`, `stuck`, `succeeded`, `failed`, `cancelled` or `abandoned`.
+    /// `running`, `waiting`, `paused`, `compensating`, `cleaning`, `stuck`, `succeeded`, `failed`, `cancelled` or `abandoned`.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub status: RunStatus,
     /// The digest of its plan: what an approval names.

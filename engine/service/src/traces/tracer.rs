@@ -72,6 +72,11 @@ impl Tracer {
         self.began.get_or_insert(event.at);
         let mut spans = Vec::new();
         match &event.kind {
+            // A cleanup comes after the step, and is none of its time.
+            EventKind::AttemptStarted { direction: Direction::Cleanup, .. } => self.moment("removal-started", event.at),
+            EventKind::AttemptFinished { direction: Direction::Cleanup, .. } => {
+                self.moment("removal-finished", event.at);
+            }
             EventKind::AttemptStarted { step, direction, number, .. } => {
                 self.open(step, *direction == Direction::Undo, event.at).attempt = Some((*number, event.at));
             }
@@ -80,16 +85,18 @@ impl Tracer {
             }
             kind => match step(kind) {
                 Some(step) => spans.extend(self.stepped(step, kind, event.at)),
-                None => {
-                    let moment = Moment { at: event.at, name: word(kind), attributes: Vec::new() };
-                    keep(&mut self.moments, &mut self.dropped, moment);
-                }
+                None => self.moment(word(kind), event.at),
             },
         }
         if let Some(result) = end(&event.kind) {
             spans.extend(self.end(result, event.at));
         }
         spans
+    }
+
+    /// Something happened to the run as a whole.
+    fn moment(&mut self, name: &'static str, at: u64) {
+        keep(&mut self.moments, &mut self.dropped, Moment { at, name, attributes: Vec::new() });
     }
 
     fn open(&mut self, step: &StepId, undo: bool, at: u64) -> &mut Open {

@@ -76,7 +76,7 @@ fn alert(runbook: &str, line: &str) -> AlertTrigger {
         runbook_past_no_return: past,
         operator_past_no_return: past,
     };
-    AlertTrigger { trigger, allowed: said["off"] != true }
+    AlertTrigger { trigger, allowed: said["off"] != true, verified: said["verified"] == true }
 }
 
 fn mistake(file: &Path, message: &str) -> Diagnosis {
@@ -122,7 +122,7 @@ impl Workshop for Toy {
         let mut plan = plan(words[2]).ok_or_else(|| Refused::Mistakes(vec![mistake(file, "it does nothing")]))?;
         (plan.runbook, plan.mode) = (words[1].to_owned(), mode);
         plan.inputs = inputs.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-        Ok(Compiled { plan, text, warnings: Vec::new() })
+        Ok(Compiled { plan, text, warnings: Vec::new(), verification: None })
     }
 
     fn plugins(&self) -> Vec<Value> {

@@ -81,7 +81,7 @@ pub fn witness(journal: &ReadOnly, state: &RunState) -> Witness {
 /// What people attached, as far as it is still kept.
 fn files(world: &World, events: &[Event]) -> Vec<Attachment> {
     let named = events.iter().flat_map(|event| match &event.kind {
-        EventKind::StepMarkedDone { evidence, .. } => evidence.as_slice(),
+        EventKind::StepMarkedDone { evidence, .. } | EventKind::SuspectAttested { evidence, .. } => evidence.as_slice(),
         _ => &[],
     });
     let mut found: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();

@@ -1,0 +1,44 @@
+//! Whether alerts may start a runbook, where the operator lets them only while its drills say that it works.
+
+use std::collections::BTreeMap;
+
+use lifeboat_core::Error;
+use lifeboat_core::ids::RunId;
+use lifeboat_core::measure::measure;
+use lifeboat_core::plan::Mode;
+use lifeboat_core::verified::{Drill, may_start_by_itself, verification};
+
+use crate::app::App;
+use crate::http;
+use crate::problem::Problem;
+
+/// Drills that are looked at. The newest one decides; some may overlap.
+const DRILLS_MAX: usize = 8;
+
+/// Refuses a start where it is not verified now.
+///
+/// # Errors
+/// `LB1153` it is not verified; what keeps that from being told.
+pub(super) async fn may_start(app: &App, runbook: &str) -> Result<(), Error> {
+    let wanted = app.library.triggers().iter().any(|known| known.verified && known.trigger.runbook == runbook);
+    if !wanted {
+        return Ok(());
+    }
+    // What a drill of it would run now.
+    let now = http::compile(app, runbook, Mode::Drill, &BTreeMap::new()).await.map_err(Problem::error)?;
+    let named = |name: &str| name.chars().take(200).eq(runbook.chars().take(200));
+    let runs = app.runs.look(|rows| {
+        let drills = rows.iter().rev().filter(|(_, row)| {
+            let about = &row.summary;
+            about.mode == Mode::Drill && about.status.is_final() && named(&about.runbook)
+        });
+        drills.map(|(run, _)| run.clone()).take(DRILLS_MAX).collect::<Vec<RunId>>()
+    });
+    let mut drills = Vec::new();
+    for run in runs.await? {
+        let loaded = app.runs.engine.load(&run).await?;
+        drills.push(Drill::of(&loaded.state, &measure(&loaded.events)?));
+    }
+    let found = verification(now.verification, &drills, &now.plan.source, app.now());
+    may_start_by_itself(runbook, wanted, &found)
+}
