@@ -136,6 +136,11 @@ fn a_rule_fires_and_a_run_starts_and_ends_when_all_is_well_again() {
     for event in ["run-paused", "cancel-requested", "unwind-started", "run-finished"] {
         assert!(events.iter().any(|found| found == event), "{event} is not in {events:?}");
     }
+    all_is_recorded(&bench);
+}
+
+/// What was decided is told, each with its word.
+fn all_is_recorded(bench: &Bench) {
     let told = bench.run(&["alerts", "--json"]).expect(0).json();
     let words: Vec<&str> = told.as_array().unwrap().iter().map(|one| one["word"].as_str().unwrap()).collect();
     for word in ["opened", "held", "started", "aborted", "closed"] {

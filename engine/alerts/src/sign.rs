@@ -224,7 +224,7 @@ mod tests {
         let mut seen = Seen::default();
         let signed = check(&sign(b"secret", b"{}", NOW), b"{}", NOW).unwrap();
         seen.take(&signed, NOW).unwrap();
-        assert_eq!(seen.all().collect::<Vec<_>>(), [signed.clone()]);
+        assert_eq!(seen.all().collect::<Vec<_>>(), std::slice::from_ref(&signed));
         seen.forget(&signed);
         assert_eq!(seen.all().count(), 0);
         seen.take(&signed, NOW).unwrap();

@@ -1,6 +1,8 @@
 //! Bodies that nobody means well: what real servers sent, bent at random, read as every kind; and the language of matchers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+// How long it took to refuse is what one of the tests is about.
+#![allow(clippy::disallowed_methods)]
 
 mod bent;
 

@@ -1,3 +1,5 @@
+//! The courier: what is sent, to whom, and what is tried again.
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Mutex;
@@ -44,8 +46,11 @@ pub(crate) fn hook(url: Given) -> Webhook {
     Webhook { url, plain: false, ca: None, headers: Vec::new(), values: Vec::new(), form: Form::Json }
 }
 
+/// What a sink was sent: head and body of each request.
+pub(crate) type Sent = Arc<Mutex<Vec<(String, String)>>>;
+
 /// A sink of webhooks: it gives these answers, one a request, and then 200. What it was sent, head and body.
-pub(crate) fn sink(answers: &[&str]) -> (String, Arc<Mutex<Vec<(String, String)>>>) {
+pub(crate) fn sink(answers: &[&str]) -> (String, Sent) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/hook/secret-path", listener.local_addr().unwrap());
     let seen: Arc<Mutex<Vec<(String, String)>>> = Arc::default();

@@ -1,3 +1,5 @@
+//! The dispatcher over a store: limits, retries, deaths.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

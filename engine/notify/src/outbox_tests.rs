@@ -1,3 +1,5 @@
+//! The outbox: its places, and what is found again after a start.
+
 use lifeboat_core::notify::About;
 use lifeboat_store::MemoryStore;
 

@@ -1,3 +1,5 @@
+//! Nodes `notify` of the operator's file, and what is refused of them.
+
 use super::*;
 use crate::SourceFile;
 use crate::operator::parse_operator;

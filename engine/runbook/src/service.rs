@@ -61,14 +61,7 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
         }
         service.grace_ms = grace;
     }
-    if let Some(url) = fields.string("traces", report) {
-        match Collector::parse(&url.text) {
-            Ok(collector) => service.traces = Some(collector),
-            Err(error) => {
-                report.error("LB1110", url.span, error.message).help(error.hint.unwrap_or_default());
-            }
-        }
-    }
+    service.traces = traces(&mut fields, report);
     service.public_url = public_url(&mut fields, report);
     for field in fields.all("runbooks") {
         if field.args.is_empty() {
@@ -97,6 +90,18 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
         report.error("LB1050", node.head, error.message).help(error.hint.unwrap_or_default());
     }
     service
+}
+
+/// Where traces go.
+fn traces(fields: &mut Fields<'_>, report: &mut Report) -> Option<Collector> {
+    let url = fields.string("traces", report)?;
+    match Collector::parse(&url.text) {
+        Ok(collector) => Some(collector),
+        Err(error) => {
+            report.error("LB1110", url.span, error.message).help(error.hint.unwrap_or_default());
+            None
+        }
+    }
 }
 
 /// Where people reach the service, without a slash at the end.

@@ -94,6 +94,19 @@ impl Place {
         }
     }
 
+    /// A sealed object. Bytes that the key does not open are read again, as in [`Place::get_named`].
+    pub(crate) fn get_sealed(&self, key: &str, cipher: &Cipher) -> Result<Bytes, Failure> {
+        let mut tries = 0;
+        loop {
+            let data = self.get(key, 0, None)?;
+            tries += 1;
+            if tries >= READS || cipher.open(&mut data.to_vec()).is_some() {
+                return Ok(data);
+            }
+            tracing::warn!(key, "what was read does not open; it is read again");
+        }
+    }
+
     /// Writes an object.
     pub(crate) fn put(&self, key: &str, data: Bytes) -> Result<(), Failure> {
         self.handle.block_on(self.store.put(key, data))
@@ -182,8 +195,10 @@ impl ReadBackend for ObjectBackend {
 
     fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
         let key = key(kind, id);
-        let read = || match kind {
-            FileType::Config => self.place.get(&key, 0, None),
+        let read = || match (kind, &self.cipher) {
+            (FileType::Config, Some(cipher)) => self.place.get_sealed(&key, cipher),
+            // No key is known so far that could tell.
+            (FileType::Config, None) => self.place.get(&key, 0, None),
             _ => self.place.get_named(&key),
         };
         self.told(&key, self.watch.go_on().and_then(|()| read()))

@@ -138,8 +138,9 @@ fn opens(place: &Place, key: &MasterKey) -> Result<bool, Failure> {
     if place.head("config")?.is_none() {
         return Ok(false);
     }
-    let data = place.get("config", 0, None)?;
-    Ok(Cipher::new(key).is_some_and(|cipher| cipher.open(&mut data.to_vec()).is_some()))
+    let Some(cipher) = Cipher::new(key) else { return Ok(false) };
+    let data = place.get_sealed("config", &cipher)?;
+    Ok(cipher.open(&mut data.to_vec()).is_some())
 }
 
 /// Where there is data without a config, that was lost, and nothing is touched. With one: whether there is data.

@@ -97,6 +97,9 @@ pub fn install(kinds: &[Kind], say: &dyn Fn(&str)) -> Result<(), String> {
     missing.sort_unstable();
     missing.dedup();
     let home = home();
+    if kinds.contains(&Kind::Alertmanager) && !missing.contains(&Kind::Alertmanager) {
+        templates(&home.join("deb"))?;
+    }
     for kind in missing {
         let (from, package) = package(kind);
         say(&format!("installing {package} into {}", home.display()));
@@ -150,7 +153,23 @@ fn debian(home: &Path, package: &str) -> Result<(), String> {
     for entry in list.flatten() {
         run(Command::new("dpkg").arg("-x").arg(entry.path()).arg(&folder))?;
     }
-    Ok(())
+    if package == "prometheus-alertmanager" { templates(&folder) } else { Ok(()) }
+}
+
+/// Debian's Alertmanager reads its templates at this place and no other, and does not start without.
+fn templates(folder: &Path) -> Result<(), String> {
+    const PLACE: &str = "/usr/share/prometheus/alertmanager";
+    let place = Path::new(PLACE);
+    if place.join("default.tmpl").is_file() {
+        return Ok(());
+    }
+    // Of an installation that is gone.
+    if place.is_symlink() {
+        fs::remove_file(place).map_err(|error| format!("{PLACE}: {error}"))?;
+    }
+    make(Path::new("/usr/share/prometheus"))?;
+    std::os::unix::fs::symlink(folder.join("usr/share/prometheus/alertmanager"), place)
+        .map_err(|error| format!("{PLACE}: {error}; `apt-get install prometheus-alertmanager` makes it, too"))
 }
 
 /// Some wheels carry a program without the right to run it.

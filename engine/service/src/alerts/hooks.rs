@@ -40,12 +40,15 @@ pub trait HookSecrets: Send + Sync + 'static {
     fn read(&self, name: &str) -> Result<Vec<u8>, Error>;
 }
 
+/// A secret, and when it was read.
+type Kept = (Instant, Arc<Vec<u8>>);
+
 /// All that may send alerts, by name: the last part of the address.
 #[derive(Default)]
 pub struct Hooks {
     hooks: BTreeMap<String, Hook>,
     secrets: Option<Arc<dyn HookSecrets>>,
-    kept: Mutex<BTreeMap<String, (Instant, Arc<Vec<u8>>)>>,
+    kept: Mutex<BTreeMap<String, Kept>>,
 }
 
 impl Hooks {

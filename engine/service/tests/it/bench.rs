@@ -63,6 +63,9 @@ impl lifeboat_secrets::Secrets for NoSecrets {
     }
 }
 
+/// Puts another store around the real one.
+pub type Around = Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>;
+
 /// What a service is made with.
 #[derive(Default)]
 pub struct Wish {
@@ -71,7 +74,7 @@ pub struct Wish {
     pub folder: Option<Arc<TempDir>>,
     pub world: Option<World>,
     /// Puts another store around the real one.
-    pub around: Option<Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>>,
+    pub around: Option<Around>,
     /// Runbooks that are there from the start, by the names of their files.
     pub books: Vec<(&'static str, String)>,
     pub channels: BTreeMap<String, lifeboat_core::notify::Channel>,
