@@ -9,7 +9,8 @@ use crate::{servers, shell};
 
 /// What the tests run besides Rust, as `(program, Debian package)`: restic is the judge of the vaults, HAProxy is the gate of a
 /// server that would let everybody in, and the others judge what is made for them: rules, units, pages, completions, reports.
-const NEEDED: [(&str, &str); 10] = [
+/// server that would let everybody in, and the others judge what is made for them: rules, units, pages, completions.
+const NEEDED: [(&str, &str); 11] = [
     ("restic", "restic"),
     ("haproxy", "haproxy"),
     ("openssl", "openssl"),
@@ -20,6 +21,7 @@ const NEEDED: [(&str, &str); 10] = [
     ("zsh", "zsh"),
     ("fish", "fish"),
     ("chromium", "chromium"),
+    ("strace", "strace"),
 ];
 
 /// Installs what is missing and runs every test of the workspace. One profile serves the demo, the tests and the

@@ -30,11 +30,13 @@ impl Drop for Served {
 }
 
 /// Takes a snapshot, asks, and waits a moment.
-const ASKS: &str = r#"snapshot "take" of="live" into="vault"
+const ASKS: &str = r#"modes "failover" "drill"
+    snapshot "take" of="live" into="vault"
     approve "go" role="incident-commander" after="take"
     wait "breathe" "50ms" { after "go" }"#;
 /// Takes a snapshot and proves it.
-const GOOD: &str = r#"snapshot "take" of="live" into="vault"
+const GOOD: &str = r#"modes "failover" "drill"
+    snapshot "take" of="live" into="vault"
     verify "prove" snapshot="{{steps.take.snapshot}}" depth="index""#;
 
 /// A bench with these lines in the block `service`.

@@ -231,9 +231,17 @@ fn feed(
     send: &mpsc::Sender<io::Result<(Bytes, u64)>>,
 ) -> io::Result<()> {
     let mut reading = span.reader()?;
-    let mut sums = Sums::new(hashes);
-    while let Some(data) = reading.next()? {
-        sums.update(&data);
+    let mut sums = Some(Sums::new(hashes));
+    let mut next = reading.next()?;
+    while let Some(data) = next {
+        if let Some(sums) = &mut sums {
+            sums.update(&data);
+        }
+        next = reading.next()?;
+        // Before the last bytes go: the answer to them may be there sooner than this thread goes on.
+        if next.is_none() {
+            ended(fed, &mut sums);
+        }
         let count = data.len() as u64;
         let parts = match &mut signer {
             None => vec![data],
@@ -246,16 +254,23 @@ fn feed(
             }
         }
     }
+    ended(fed, &mut sums);
     if let Some(signer) = &mut signer {
         let mut last = signer.head(b"").to_vec();
         last.extend_from_slice(b"\r\n");
         let _ = send.blocking_send(Ok((Bytes::from(last), 0)));
     }
-    *fed.sums.lock().unwrap_or_else(PoisonError::into_inner) = Some(sums.finish());
     if let Reading::Once { source, .. } = reading {
         *fed.back.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
     }
     Ok(())
+}
+
+/// Leaves the checksums where who gets the answer looks for them.
+fn ended(fed: &Fed, sums: &mut Option<Sums>) {
+    if let Some(sums) = sums.take() {
+        *fed.sums.lock().unwrap_or_else(PoisonError::into_inner) = Some(sums.finish());
+    }
 }
 
 impl Body for Outgoing {

@@ -136,6 +136,10 @@ async fn whole(
 
 /// A call by a link of a message: it has a signature in the place of a token.
 async fn by_link(app: &Arc<App>, peer: Option<Peer>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    // There is no such call, whatever the link is: the router says so.
+    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) {
+        return Ok(next.run(request).await);
+    }
     if let Some(Peer::Network(address)) = &peer {
         app.strangers.call(&address.ip(), app.now()).map_err(|seconds| too_often(app, seconds))?;
     }
