@@ -9,7 +9,6 @@ use crate::{servers, shell};
 
 /// What the tests run besides Rust, as `(program, Debian package)`: restic is the judge of the vaults, HAProxy is the gate of a
 /// server that would let everybody in, and the others judge what is made for them: rules, units, pages, completions, reports.
-/// server that would let everybody in, and the others judge what is made for them: rules, units, pages, completions.
 const NEEDED: [(&str, &str); 11] = [
     ("restic", "restic"),
     ("haproxy", "haproxy"),
