@@ -6,22 +6,16 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::background::Background;
 use crate::bench::Bench;
 
 struct Served {
     bench: Bench,
-    child: Option<Child>,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.kill();
-    }
+    child: Option<Background>,
 }
 
 /// Copies the example, with its folders and times those of a test.
@@ -49,11 +43,7 @@ impl Served {
     }
 
     fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        drop(self.child.take());
     }
 
     fn call(&self, method: &str, path: &str, token: &str, body: &str) -> Option<(u16, Value)> {
