@@ -162,5 +162,5 @@ fn a_saved_plan_goes_through_the_service_or_is_refused() {
     assert_eq!(bench.events()[0]["fingerprint"], saved["fingerprint"]);
     let text = fs::read_to_string(bench.path("books/long.kdl")).unwrap();
     bench.write("books/long.kdl", &text.replace("3s", "4s"));
-    bench.run(&["run", "-y", "--plan", "long.plan"]).expect(2).says("LB0506");
+    bench.run(&["run", "-y", "--plan", "long.plan"]).expect(2).says("LB1057");
 }

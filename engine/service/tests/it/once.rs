@@ -46,6 +46,9 @@ async fn many_at_once_make_one_run() {
         let headers = [("idempotency-key", bad)];
         assert_eq!(bench.call("POST", "/v1/runs", &token, &headers, Some(&body)).await.status, 400);
     }
+    // What nobody serves is told so, whatever else is wrong with the call.
+    let nothing = bench.call("DELETE", "/v1/runs", &token, &[("idempotency-key", "")], None).await;
+    assert_eq!((nothing.status, nothing.code()), (405, "LB1072"));
     let audit = bench.get("/v1/audit?limit=500", &token).await.json;
     let repeated = audit["entries"].as_array().unwrap().iter().filter(|entry| entry["repeated"] == true).count();
     assert_eq!(repeated, 39, "each is written down");
