@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -46,16 +45,6 @@ impl Region {
     }
 }
 
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn until(what: &str, holds: impl Fn() -> bool) {
     let begin = Instant::now();
     while !holds() {
@@ -78,7 +67,7 @@ fn a_rule_fires_and_a_run_starts_and_ends_when_all_is_well_again() {
     let file = bench.runbook("orders", ORDERS);
     bench.run(&["check", &file]).expect(0);
     fs::rename(bench.path(&file), bench.path("books").join(&file)).unwrap();
-    let _service = Killed(bench.start(&["serve"]));
+    let _service = bench.start(&["serve"]);
     bench.wait_for("refused (GET");
     let log = fs::read_to_string(bench.path("background.log")).unwrap();
     let address = log.split("http://").nth(1).unwrap().split([';', '\u{1b}']).next().unwrap().to_owned();

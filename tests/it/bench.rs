@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::background::Background;
 
 /// A test's own world.
 pub struct Bench {
@@ -121,9 +123,9 @@ impl Bench {
     }
 
     /// The binary in the background; its lines go to a file.
-    pub fn start(&self, args: &[&str]) -> Child {
+    pub fn start(&self, args: &[&str]) -> Background {
         let log = fs::File::create(self.path("background.log")).unwrap();
-        self.command(args).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+        Background::spawn(self.command(args).stdout(log.try_clone().unwrap()).stderr(log))
     }
 
     /// Waits until the background's log has that text.

@@ -5,6 +5,7 @@
 mod alertmanager;
 mod alerts;
 mod azure;
+mod background;
 mod bench;
 mod cli;
 mod crash;

@@ -4,12 +4,12 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use lifeboat_servers::{Kind, Server};
 use serde_json::Value;
 
+use crate::background::Background;
 use crate::bench::Bench;
 
 const ASKS: &str = r#"snapshot "take" of="live" into="vault"
@@ -21,16 +21,8 @@ const ASKS: &str = r#"snapshot "take" of="live" into="vault"
 struct Served {
     bench: Bench,
     mail: Server,
-    child: Child,
+    child: Background,
     port: u16,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // A service that was stopped is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Served {

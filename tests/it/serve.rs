@@ -3,11 +3,11 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::background::Background;
 use crate::bench::{Bench, attempts};
 
 const ASKS: &str = r#"snapshot "take" of="live" into="vault"
@@ -20,18 +20,10 @@ const LONG: &str = r#"snapshot "take" of="live" into="vault"
 /// A bench with a service that knows these two runbooks.
 struct Served {
     bench: Bench,
-    child: Child,
+    child: Background,
 }
 
-impl Drop for Served {
-    fn drop(&mut self) {
-        // A service that was stopped is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn start(bench: &Bench) -> Child {
+fn start(bench: &Bench) -> Background {
     fs::remove_file(bench.path("background.log")).ok();
     let child = bench.start(&["serve"]);
     bench.wait_for("refused (GET");
@@ -124,7 +116,7 @@ fn a_killed_service_goes_on_where_it_was_and_a_stopped_one_hands_back() {
     let mut served = Served::new("");
     let mut watching = served.bench.command(&["run", "-y", "books/long.kdl"]);
     let mut watching =
-        watching.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+        Background::spawn(watching.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()));
     let begin = Instant::now();
     while !served.bench.run(&["events", "r-"]).out.contains("wait-started") {
         assert!(begin.elapsed() < Duration::from_secs(30), "the run never waits");
@@ -170,5 +162,5 @@ fn a_saved_plan_goes_through_the_service_or_is_refused() {
     assert_eq!(bench.events()[0]["fingerprint"], saved["fingerprint"]);
     let text = fs::read_to_string(bench.path("books/long.kdl")).unwrap();
     bench.write("books/long.kdl", &text.replace("3s", "4s"));
-    bench.run(&["run", "-y", "--plan", "long.plan"]).expect(2).says("LB0506");
+    bench.run(&["run", "-y", "--plan", "long.plan"]).expect(2).says("LB1057");
 }

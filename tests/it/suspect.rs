@@ -105,7 +105,7 @@ fn what_ransomware_did_is_suspect_and_is_not_switched_to() {
     assert_eq!(link().to_str(), Some("live"), "nothing was switched");
     let runs = bench.run(&["--data", "other", "runs", "--json"]).expect(0).json();
     let run = runs[0]["run"].as_str().unwrap();
-    assert_eq!(runs[0]["status"], "waiting");
+    assert_eq!(runs[0]["summary"]["status"], "waiting");
     let shown = bench.run(&["--data", "other", "show", run]).expect(0);
     shown.says("suspect by prove, rebuild: snapshot").says("look encrypted").says("attest");
     bench.run(&["--data", "other", "attest", run, "cutover", "--as", "ada"]).expect(2).says("--evidence");

@@ -10,6 +10,7 @@ pub mod apply;
 pub mod condition;
 pub mod corruption;
 pub mod decide;
+pub mod documents;
 pub mod error;
 pub mod event;
 pub mod fence;

@@ -10,19 +10,33 @@ use serde_json::Value;
 
 use crate::ports::Vault;
 
-/// More snapshots than these one step has no use for; a guest that names them one after the other is not followed.
+/// More snapshots than these one step has no use for. A guest that names more is not followed, and not believed: what it names
+/// behind many good ones could be the one that is suspect.
 const LOOKED_MAX: usize = 64;
 
 /// The snapshots that a guest took, proved, copied, restored or found.
 #[derive(Clone, Default)]
-pub struct Looked(Arc<Mutex<Vec<(Arc<dyn Vault>, String)>>>);
+pub struct Looked(Arc<Mutex<Seen>>);
+
+#[derive(Clone, Default)]
+struct Seen {
+    /// Each in its vault, by its full id.
+    snapshots: Vec<(Arc<dyn Vault>, String)>,
+    /// Whether there were more than are noted.
+    more: bool,
+}
 
 impl Looked {
     /// Notes one, by its full id.
     pub fn note(&self, vault: &Arc<dyn Vault>, id: &str) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < LOOKED_MAX && !all.iter().any(|(_, known)| known == id) {
-            all.push((Arc::clone(vault), id.to_owned()));
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.snapshots.iter().any(|(_, known)| known == id) {
+            return;
+        }
+        if seen.snapshots.len() < LOOKED_MAX {
+            seen.snapshots.push((Arc::clone(vault), id.to_owned()));
+        } else {
+            seen.more = true;
         }
     }
 
@@ -31,9 +45,12 @@ impl Looked {
         if let Value::Object(map) = outputs {
             taint::unmark(map);
         }
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut reasons = Vec::new();
-        for (vault, id) in all {
+        if seen.more {
+            reasons.push(format!("the step names more than {LOOKED_MAX} snapshots, and not all were looked at"));
+        }
+        for (vault, id) in seen.snapshots {
             let short = id.get(..8).unwrap_or(&id);
             match vault.doubts(Some(id.clone())).await {
                 Ok(found) => {

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lifeboat_core::Error;
+use lifeboat_core::documents::Documents;
 use lifeboat_core::notify::{About, Channel, Recipient};
 use lifeboat_core::policy::backoff_ms;
 use lifeboat_core::ports::{Clock, Rng, Store};
-use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -19,7 +19,7 @@ use crate::lanes::{Next, Waits, next, rank};
 use crate::limit::Budget;
 use crate::link::{Key, Link};
 use crate::message::{Message, More};
-use crate::outbox::{Entry, Outbox, State, read, told, write};
+use crate::outbox::{Entry, Outbox, State};
 
 /// Other messages that are listed in one; the rest are counted.
 const LISTED_MAX: usize = 20;
@@ -48,6 +48,7 @@ pub type Counts = BTreeMap<(String, &'static str), u64>;
 /// Sends what is in the outbox. It goes on in the background until it is stopped.
 pub struct Dispatcher {
     setting: Setting,
+    documents: Documents,
     outbox: Outbox,
     key: Key,
     counts: Mutex<Counts>,
@@ -57,8 +58,8 @@ pub struct Dispatcher {
 }
 
 /// The key of links; made at the first use.
-async fn link_key(store: &dyn Store, rng: &dyn Rng) -> Result<Key, Error> {
-    if let Some((_, Value::String(text))) = read(store, KEY).await? {
+async fn link_key(documents: &Documents, rng: &dyn Rng) -> Result<Key, Error> {
+    if let Some((_, text)) = documents.read::<String>(KEY).await? {
         let bytes = STANDARD.decode(text).unwrap_or_default();
         if bytes.len() == 32 {
             return Ok(Key::new(&bytes));
@@ -66,7 +67,7 @@ async fn link_key(store: &dyn Store, rng: &dyn Rng) -> Result<Key, Error> {
         return Err(Error::new("LB1071", format!("the document '{KEY}' is not a key")));
     }
     let bytes: Vec<u8> = (0..4).flat_map(|_| rng.next_u64().to_le_bytes()).collect();
-    write(store, KEY, 0, &STANDARD.encode(&bytes)).await?;
+    documents.put(KEY, 0, &STANDARD.encode(&bytes)).await?;
     Ok(Key::new(&bytes))
 }
 
@@ -76,8 +77,9 @@ impl Dispatcher {
     /// # Errors
     /// The store's.
     pub async fn start(setting: Setting) -> Result<Arc<Self>, Error> {
+        let documents = Documents::new(Arc::clone(&setting.store));
         let outbox = Outbox::load(Arc::clone(&setting.store)).await?;
-        let key = link_key(&*setting.store, &*setting.rng).await?;
+        let key = link_key(&documents, &*setting.rng).await?;
         let ways = setting.courier.channels().flat_map(|(name, channel)| {
             let readers = Courier::readers(channel).into_iter();
             readers.map(|reader| ((name.to_owned(), reader.address), Arc::default())).collect::<Vec<_>>()
@@ -85,7 +87,7 @@ impl Dispatcher {
         let come: BTreeMap<(String, String), Arc<Notify>> = ways.collect();
         let (stopping, _) = watch::channel(false);
         let (counts, tasks) = (Mutex::default(), Mutex::default());
-        let this = Arc::new(Self { setting, outbox, key, counts, come, stopping, tasks });
+        let this = Arc::new(Self { setting, documents, outbox, key, counts, come, stopping, tasks });
         this.give_up_lost().await?;
         let tasks: Vec<JoinHandle<()>> = this
             .come
@@ -391,7 +393,7 @@ impl Dispatcher {
     /// # Errors
     /// The store's.
     pub async fn noted(&self, key: &str) -> Result<Option<u64>, Error> {
-        Ok(read(&*self.setting.store, key).await?.and_then(|(_, value)| value.as_u64()))
+        Ok(self.documents.read(key).await?.map(|(_, value)| value))
     }
 
     /// Notes a number there.
@@ -399,8 +401,8 @@ impl Dispatcher {
     /// # Errors
     /// The store's.
     pub async fn note(&self, key: &str, value: u64) -> Result<(), Error> {
-        let found = self.setting.store.get_document(key).await.map_err(told)?;
-        write(&*self.setting.store, key, found.map_or(0, |found| found.version), &json!(value)).await.map(drop)
+        let version = self.documents.read::<u64>(key).await?.map_or(0, |(version, _)| version);
+        self.documents.put(key, version, &value).await.map(drop)
     }
 }
 

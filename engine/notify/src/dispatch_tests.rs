@@ -8,6 +8,7 @@ use lifeboat_core::notify::{Given, Way};
 use lifeboat_core::plan::Retry;
 use lifeboat_core::ports::BoxFuture;
 use lifeboat_store::MemoryStore;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::courier::tests::{channel, hook, secrets, sink};

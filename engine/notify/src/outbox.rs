@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use lifeboat_core::Error;
-use lifeboat_core::ports::{Store, StoreError};
+use lifeboat_core::documents::Documents;
+use lifeboat_core::ports::Store;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::link::Link;
@@ -89,35 +89,12 @@ struct Ring {
 
 /// The outbox in a store.
 pub struct Outbox {
-    store: Arc<dyn Store>,
+    documents: Documents,
     ring: Mutex<Ring>,
-}
-
-pub(crate) fn told(error: StoreError) -> Error {
-    match error {
-        StoreError::Failed(error) | StoreError::Indeterminate(error) => error,
-        other => Error::new("LB0601", format!("another engine wrote to the data folder: {other}"))
-            .hint("only one engine may have a data folder"),
-    }
 }
 
 fn place(number: u64) -> String {
     format!("notify/box/{}", number.saturating_sub(1) % PLACES)
-}
-
-fn unread(key: &str, cause: impl std::fmt::Display) -> Error {
-    Error::new("LB1071", format!("the document '{key}' cannot be read or written")).with("cause", cause)
-}
-
-pub(crate) async fn read(store: &dyn Store, key: &str) -> Result<Option<(u64, Value)>, Error> {
-    let Some(found) = store.get_document(key).await.map_err(told)? else { return Ok(None) };
-    let value = serde_json::from_slice(&found.value).map_err(|cause| unread(key, cause))?;
-    Ok(Some((found.version, value)))
-}
-
-pub(crate) async fn write(store: &dyn Store, key: &str, expected: u64, value: &impl Serialize) -> Result<u64, Error> {
-    let bytes = serde_json::to_vec(value).map_err(|cause| unread(key, cause))?;
-    store.put_document(key, expected, bytes).await.map_err(told)
 }
 
 /// What makes a key unique to a reader.
@@ -131,11 +108,10 @@ impl Outbox {
     /// # Errors
     /// The store's; `LB1071` a document is not what it should be.
     pub async fn load(store: Arc<dyn Store>) -> Result<Self, Error> {
+        let documents = Documents::new(store);
         let mut ring = Ring::default();
         for number in 1..=PLACES {
-            let key = place(number);
-            let Some((version, value)) = read(&*store, &key).await? else { break };
-            let entry: Entry = serde_json::from_value(value).map_err(|cause| unread(&key, cause))?;
+            let Some((version, entry)) = documents.read::<Entry>(&place(number)).await? else { break };
             ring.last = ring.last.max(entry.number);
             ring.keys.insert(whole(&entry.key, &entry.channel, &entry.to));
             ring.entries.insert(entry.number, (version, entry));
@@ -154,7 +130,7 @@ impl Outbox {
                 (entry.state, entry.with, entry.done_at) = (State::Sent, Some(lead), Some(at));
             }
         }
-        Ok(Self { store, ring: Mutex::new(ring) })
+        Ok(Self { documents, ring: Mutex::new(ring) })
     }
 
     /// Puts a message in; durable when this returns. False where it is there already.
@@ -178,7 +154,7 @@ impl Outbox {
             );
             ring.dropped += 1;
         }
-        let version = write(&*self.store, &place(entry.number), version, &entry).await?;
+        let version = self.documents.put(&place(entry.number), version, &entry).await?;
         ring.last = entry.number;
         if let Some(gone) = entry.number.checked_sub(PLACES)
             && let Some((_, gone)) = ring.entries.remove(&gone)
@@ -199,7 +175,7 @@ impl Outbox {
         let Some((version, entry)) = ring.entries.get(&number) else { return Ok(()) };
         let (version, mut entry) = (*version, entry.clone());
         change(&mut entry);
-        let version = write(&*self.store, &place(number), version, &entry).await?;
+        let version = self.documents.put(&place(number), version, &entry).await?;
         ring.entries.insert(number, (version, entry));
         Ok(())
     }

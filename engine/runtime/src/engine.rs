@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use lifeboat_core::documents::told;
 use lifeboat_core::event::{Event, EventKind, Said};
 use lifeboat_core::ids::{RunId, StepId};
 use lifeboat_core::limits::RUNS_QUEUED_MAX;
 use lifeboat_core::plan::Plan;
-use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoreError, StoredEvent};
+use lifeboat_core::ports::{Append, Clock, Rng, RunHead, StepExecutor, Store, StoredEvent};
 use lifeboat_core::state::{Heading, Phase, RunState, Summary};
 use lifeboat_core::{Error, apply};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -71,17 +72,6 @@ pub struct RunHandle {
     run: RunId,
     inbox: mpsc::UnboundedSender<Inbox>,
     rest: watch::Receiver<Option<Rest>>,
-}
-
-/// A store's error in the words for a person.
-pub(crate) fn told(error: StoreError) -> Error {
-    match error {
-        StoreError::Failed(error) | StoreError::Indeterminate(error) => error,
-        StoreError::Conflict { .. } | StoreError::Fenced { .. } | StoreError::DocumentConflict { .. } => {
-            Error::new("LB0601", format!("another engine wrote to the data folder: {error}"))
-                .hint("only one engine may carry out a run; the other one goes on with it")
-        }
-    }
 }
 
 impl Engine {

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use lifeboat_core::Error;
+use lifeboat_core::documents::Documents;
 use lifeboat_core::ports::Store;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::access::Person;
-use crate::documents::Documents;
 
 /// The document with a number that was given out: the head is looked for from there.
 const HEAD: &str = "audit/head";
@@ -117,7 +117,7 @@ impl Audit {
         entry.number = last.number + 1;
         entry.before = last.digest;
         // After an error it is not known what is there, so the head is looked for anew.
-        if !self.documents.write(&key(entry.number), 0, &entry).await? {
+        if self.documents.write(&key(entry.number), 0, &entry).await?.is_none() {
             return Err(Error::new("LB0601", "somebody else writes to the record of calls"));
         }
         let number = entry.number;

@@ -10,6 +10,7 @@ use lifeboat_core::Error;
 use lifeboat_core::plan::{Mode, Objectives};
 use serde::{Deserialize, Serialize};
 
+use crate::held::{lock, read, write};
 use crate::workshop::{AlertTrigger, Diagnosis, InputView, Looked, ScheduleRule, Workshop};
 
 /// Files in all folders that are looked at. More is no library of runbooks, but a wrong folder.
@@ -85,17 +86,17 @@ impl Library {
 
     /// All runbooks, by name.
     pub(crate) fn all(&self) -> Arc<Vec<RunbookView>> {
-        Arc::clone(&self.shown.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(&read(&self.shown))
     }
 
     /// When runbooks run by themselves.
     pub(crate) fn schedules(&self) -> Arc<Vec<ScheduleRule>> {
-        Arc::clone(&self.starts.read().unwrap_or_else(std::sync::PoisonError::into_inner).schedules)
+        Arc::clone(&read(&self.starts).schedules)
     }
 
     /// Which alerts start runbooks.
     pub(crate) fn triggers(&self) -> Arc<Vec<AlertTrigger>> {
-        Arc::clone(&self.starts.read().unwrap_or_else(std::sync::PoisonError::into_inner).alerts)
+        Arc::clone(&read(&self.starts).alerts)
     }
 
     /// The good runbook of that name.
@@ -129,7 +130,7 @@ impl Library {
         for folder in &self.folders {
             search(folder, &mut files, &mut trouble);
         }
-        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = lock(&self.seen);
         seen.retain(|file, _| files.contains(file));
         for file in files {
             let same = |seen: &Seen| seen.marks.iter().all(|(path, then)| mark(path) == *then);
@@ -146,8 +147,8 @@ impl Library {
         }
         let shown = show(&seen, trouble);
         let starts = starts(&seen, &shown);
-        *self.starts.write().unwrap_or_else(std::sync::PoisonError::into_inner) = starts;
-        *self.shown.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(shown);
+        *write(&self.starts) = starts;
+        *write(&self.shown) = Arc::new(shown);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use crate::held::lock;
 
 /// Callers that are remembered. Past this, those whose buckets are full are forgotten: it makes no difference to them.
 const CALLERS_MAX: usize = 10_000;
@@ -31,7 +33,7 @@ impl<K: Eq + Hash + Clone> Limit<K> {
 
     /// Counts a call. If there were too many: after how many seconds the next one may come.
     pub(crate) fn call(&self, caller: &K, now_ms: u64) -> Result<(), u64> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = lock(&self.buckets);
         if buckets.len() >= CALLERS_MAX && !buckets.contains_key(caller) {
             let full = |bucket: &Bucket| self.filled(bucket, now_ms) >= self.full();
             buckets.retain(|_, bucket| !full(bucket));

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use lifeboat_core::Error;
+use lifeboat_core::documents::Documents;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::ports::Store;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
-
-use crate::documents::Documents;
 
 /// Places for keys.
 const PLACES: u64 = 65_536;
@@ -169,12 +168,12 @@ impl Begun {
     }
 
     async fn write(&mut self) -> Result<(), Error> {
-        if !self.documents.write(&self.place, self.version, &self.kept).await? {
+        let Some(version) = self.documents.write(&self.place, self.version, &self.kept).await? else {
             return Err(
                 Error::new("LB1062", "another call took the place of this Idempotency-Key").hint("send it again")
             );
-        }
-        self.version += 1;
+        };
+        self.version = version;
         Ok(())
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use lifeboat_core::Error;
+use lifeboat_core::documents::told;
 use lifeboat_core::event::{EventKind, Said};
 use lifeboat_core::ids::RunId;
 use lifeboat_core::plan::Plan;
@@ -13,7 +14,7 @@ use lifeboat_core::state::{RunStatus, Summary};
 use lifeboat_runtime::{Engine, Loaded, Notice, Rest, RunHandle, Verb, resume_all};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::documents::told;
+use crate::held::lock;
 
 /// Verbs that may be spoken at once, to different runs: two runs that share one of these wait for each other.
 const TURNS: usize = 256;
@@ -52,10 +53,6 @@ pub(crate) struct Turn<'a> {
     runs: &'a Arc<Runs>,
     run: RunId,
     _guard: tokio::sync::MutexGuard<'a, ()>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn row(head: &RunHead) -> Option<Row> {

@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lifeboat_servers::{Kind, get, program};
 use serde_json::json;
 
+use crate::background::Background;
 use crate::remote::Remote;
 
 /// A token is the claim itself: whether it is signed, and not too old, is looked at both times.
@@ -45,7 +46,7 @@ pub struct Gate {
     pub dir: tempfile::TempDir,
     pub port: u16,
     behind: u16,
-    children: Vec<Child>,
+    children: Vec<Background>,
 }
 
 impl Gate {
@@ -91,7 +92,7 @@ impl Gate {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(args).current_dir(self.dir.path());
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
-        self.children.push(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+        self.children.push(Background::spawn(command.stdout(log.try_clone().unwrap()).stderr(log)));
     }
 
     pub fn endpoint(&self) -> String {
@@ -150,15 +151,6 @@ impl Gate {
         let mut said = String::new();
         stream.read_to_string(&mut said).unwrap();
         said
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 

@@ -36,10 +36,15 @@ fn a_log_for_machines_is_json_alone_with_runs_and_steps() {
         .collect();
     let expected = [
         ("run-created", ""),
+        ("resources-intended", "take"),
         ("attempt-started", "take"),
         ("attempt-finished", "take"),
         ("attempt-started", "prove"),
         ("attempt-finished", "prove"),
+        // The drill's own snapshot is removed again.
+        ("cleanup-started", ""),
+        ("attempt-started", "take"),
+        ("attempt-finished", "take"),
         ("run-finished", ""),
     ];
     assert_eq!(told, expected);

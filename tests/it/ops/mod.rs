@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 
+use crate::background::Background;
 use crate::bench::Bench;
 
 mod api;
@@ -18,15 +19,7 @@ mod unit;
 /// A service with a runbook or two.
 struct Served {
     bench: Bench,
-    child: Child,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // A service that was stopped is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    child: Background,
 }
 
 /// Takes a snapshot, asks, and waits a moment.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use lifeboat_servers::{Tool, tool};
 
 use super::{bench, example, judged};
+use crate::background::Background;
 
 /// The unit, with a program that is there in the place of ours.
 fn unit(folder: &std::path::Path) -> std::path::PathBuf {
@@ -48,13 +49,15 @@ fn every_system_call_of_a_service_is_in_the_filter_of_the_unit() {
     let trace = bench.path("calls");
     let serve = bench.command(&["serve"]);
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-c", "-U", "name", "-o"]).arg(&trace).arg(serve.get_program()).args(serve.get_args());
+    command.args(["-f", "-qq", "-c", "-U", "name", "-o"]).arg(&trace);
+    // It ends with strace, also where that is killed.
+    command.args(["setpriv", "--pdeathsig", "KILL", "--"]).arg(serve.get_program()).args(serve.get_args());
     command
         .current_dir(bench.dir.path())
         .env_clear()
         .envs(serve.get_envs().filter_map(|(key, value)| Some((key, value?))));
     let log = fs::File::create(bench.path("background.log")).unwrap();
-    let mut child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    let mut child = Background::spawn(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log));
     bench.wait_for("refused (GET");
     bench.run(&["drill", "books/good.kdl"]).expect(0);
     // The one that is traced, and not strace: it writes its sums when that ends.
@@ -81,7 +84,7 @@ fn systemd_is_told_of_the_start_the_life_and_the_end() {
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut command = bench.command(&["serve"]);
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Background::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()));
     let told = || {
         let mut read = [0; 512];
         let count = socket.recv(&mut read).unwrap();

@@ -230,17 +230,16 @@ fn feed(
     fed: &Fed,
     send: &mpsc::Sender<io::Result<(Bytes, u64)>>,
 ) -> io::Result<()> {
-    let mut reading = span.reader()?;
-    let mut sums = Some(Sums::new(hashes));
-    let mut next = reading.next()?;
+    let mut reading = Some(span.reader()?);
+    let mut sums = Sums::new(hashes);
+    // One is read ahead, so that it is known which is the last.
+    let mut next = read(&mut reading)?;
     while let Some(data) = next {
-        if let Some(sums) = &mut sums {
-            sums.update(&data);
-        }
-        next = reading.next()?;
+        sums.update(&data);
+        next = read(&mut reading)?;
         // Before the last bytes go: the answer to them may be there sooner than this thread goes on.
         if next.is_none() {
-            ended(fed, &mut sums);
+            leave(fed, &mut sums, &mut reading);
         }
         let count = data.len() as u64;
         let parts = match &mut signer {
@@ -254,22 +253,27 @@ fn feed(
             }
         }
     }
-    ended(fed, &mut sums);
+    // Where there was nothing to read.
+    leave(fed, &mut sums, &mut reading);
     if let Some(signer) = &mut signer {
         let mut last = signer.head(b"").to_vec();
         last.extend_from_slice(b"\r\n");
         let _ = send.blocking_send(Ok((Bytes::from(last), 0)));
     }
-    if let Reading::Once { source, .. } = reading {
-        *fed.back.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
-    }
     Ok(())
 }
 
-/// Leaves the checksums where who gets the answer looks for them.
-fn ended(fed: &Fed, sums: &mut Option<Sums>) {
-    if let Some(sums) = sums.take() {
-        *fed.sums.lock().unwrap_or_else(PoisonError::into_inner) = Some(sums.finish());
+fn read(reading: &mut Option<Reading>) -> io::Result<Option<Bytes>> {
+    reading.as_mut().map_or(Ok(None), Reading::next)
+}
+
+/// Leaves the checksums, and the stream behind what was read of it, where who gets the answer looks for them; once.
+fn leave(fed: &Fed, sums: &mut Sums, reading: &mut Option<Reading>) {
+    let Some(reading) = reading.take() else { return };
+    let sums = std::mem::replace(sums, Sums::new([]));
+    *fed.sums.lock().unwrap_or_else(PoisonError::into_inner) = Some(sums.finish());
+    if let Reading::Once { source, .. } = reading {
+        *fed.back.lock().unwrap_or_else(PoisonError::into_inner) = Some(source);
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use lifeboat_core::actions;
 use lifeboat_core::decide::{self, Round};
+use lifeboat_core::documents::told;
 use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::StepId;
 use lifeboat_core::outcome::Failure;
@@ -23,7 +24,7 @@ use tokio::task::AbortHandle;
 use crate::args;
 use crate::attempt::{Sink, Told};
 use crate::closing::{Closing, handed_back};
-use crate::engine::{Inner, summary, told};
+use crate::engine::{Inner, summary};
 use crate::locks::Taking;
 use crate::notice::{Asked, Notice, Rest};
 use crate::places::{Place, Turn};

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lifeboat_core::Error;
+use lifeboat_core::documents::Documents;
 use lifeboat_core::ports::Store;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use super::Role;
-use crate::documents::Documents;
+use crate::hex::hex;
 
 /// The document with the ids of all tokens: the store lists no documents.
 const INDEX: &str = "tokens/index";
@@ -184,7 +185,7 @@ impl Tokens {
         };
         self.enlist(&id, now_ms).await?;
         let kept = Kept { token, digest: digest(&secret).to_hex().to_string() };
-        if !self.documents.write(&key(&id), 0, &kept).await? {
+        if self.documents.write(&key(&id), 0, &kept).await?.is_none() {
             return Err(Error::new("LB1071", "two tokens drew one name").hint("try again"));
         }
         Ok((kept.token, format!("{PREFIX}{id}_{secret}")))
@@ -215,7 +216,7 @@ impl Tokens {
                     .hint("revoke those that nobody needs: lifeboat token revoke ID"));
             }
             ids.push(id.to_owned());
-            if self.documents.write(INDEX, version, &ids).await? {
+            if self.documents.write(INDEX, version, &ids).await?.is_some() {
                 return Ok(());
             }
         }
@@ -266,7 +267,7 @@ impl Tokens {
             }
             kept.token.revoked_at = Some(now_ms);
             kept.token.revoked_by = Some(by.to_owned());
-            if self.documents.write(&key(id), version, &kept).await? {
+            if self.documents.write(&key(id), version, &kept).await?.is_some() {
                 return Ok(kept.token);
             }
         }
@@ -305,10 +306,6 @@ impl Token {
 
 fn is_id(text: &str) -> bool {
     text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

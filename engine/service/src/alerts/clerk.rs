@@ -14,11 +14,12 @@ use tokio::task::JoinHandle;
 
 use super::book::{Came, Round};
 use super::carry::{self, Carried};
-use super::desk::{Answered, Ask, Reply, Task, lock, unknown};
+use super::desk::{Answered, Ask, Reply, Task, unknown};
 use super::ledger::Ledger;
 use super::tally::Tally;
 use super::writing::{Writing, may, would};
 use crate::app::App;
+use crate::held::lock;
 
 /// Messages of one round, and alerts of them.
 const ROUND: (usize, usize) = (256, 2_000);

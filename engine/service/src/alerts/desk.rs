@@ -1,7 +1,7 @@
 //! The desk at which alerts arrive. A clerk deals with them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use lifeboat_alerts::kernel::Fact;
 use lifeboat_alerts::{Batch, Seen, Signed};
@@ -12,9 +12,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::book::{Book, Came, IncidentView, Record};
 use super::carry::Carried;
 use super::hooks::Hooks;
+use super::refused;
 use super::tally::{Stranger, Tally};
 use super::watch::Watch;
 use crate::access::Person;
+use crate::held::lock;
 use crate::limit::Limit;
 
 /// Messages that wait for the clerk.
@@ -66,10 +68,6 @@ pub(crate) struct Desk {
     pub(super) strangers: Mutex<BTreeMap<(String, String), Stranger>>,
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 pub(super) fn unknown() -> Error {
     Error::new("LB1034", "what is known of alerts cannot be read now").hint("send it again in a while")
 }
@@ -97,9 +95,7 @@ impl Desk {
     /// # Errors
     /// `LB1015` it came before.
     pub(crate) fn take(&self, signed: &Signed, now_ms: u64) -> Result<(), Error> {
-        lock(&self.seen)
-            .take(signed, now_ms)
-            .map_err(|refused| Error::new(refused.code, refused.message).hint(refused.help))
+        lock(&self.seen).take(signed, now_ms).map_err(refused)
     }
 
     /// Has alerts decided on. What follows is durable when this returns.

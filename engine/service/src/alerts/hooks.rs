@@ -1,12 +1,15 @@
 //! Who may send alerts, as the operator's file says, and how they are known.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lifeboat_alerts::{Scheme, Signed, Source, verify};
 use lifeboat_core::Error;
 use tokio::time::Instant;
+
+use super::refused;
+use crate::held::lock;
 
 /// How long a secret is used before it is read again: a changed one counts within that time.
 const KEPT: Duration = Duration::from_secs(30);
@@ -68,12 +71,11 @@ impl Hooks {
     /// `LB1013`, `LB1014` it does not hold; `LB1031` the secret cannot be read.
     pub(crate) async fn verify(&self, key: &HookKey, header: &str, body: &[u8], now_ms: u64) -> Result<Signed, Error> {
         let secret = self.secret(&key.secret).await?;
-        verify(key.scheme, &[secret.as_slice()], header, body, now_ms, key.window_ms)
-            .map_err(|refused| Error::new(refused.code, refused.message).hint(refused.help))
+        verify(key.scheme, &[secret.as_slice()], header, body, now_ms, key.window_ms).map_err(refused)
     }
 
     async fn secret(&self, name: &str) -> Result<Arc<Vec<u8>>, Error> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let kept = lock(&self.kept).get(name).cloned();
         if let Some((at, secret)) = &kept
             && at.elapsed() < KEPT
         {
@@ -90,7 +92,7 @@ impl Hooks {
         match read.map_err(|cause| unread(cause.to_string()))? {
             Ok(bytes) => {
                 let secret = Arc::new(bytes);
-                let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut kept = lock(&self.kept);
                 kept.insert(name.to_owned(), (Instant::now(), Arc::clone(&secret)));
                 Ok(secret)
             }

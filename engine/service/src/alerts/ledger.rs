@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use lifeboat_core::Error;
+use lifeboat_core::documents::told;
 use lifeboat_core::ports::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::book::{Book, Round};
-use crate::documents::told;
 
 /// Bytes of a part: a document holds 16 KiB, and the head of a part is small.
 const PART_BYTES: usize = 15_000;

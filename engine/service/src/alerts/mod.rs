@@ -29,6 +29,11 @@ pub(crate) use gate::ask_before_no_return;
 pub use hooks::{Hook, HookKey, HookSecrets, Hooks};
 pub(crate) use tally::Stranger;
 
+/// A refusal of the pure crate, as the API tells it.
+pub(crate) fn refused(refused: lifeboat_alerts::Refused) -> Error {
+    Error::new(refused.code, refused.message).hint(refused.help)
+}
+
 /// The records of alerts in a store that no service has: oldest first.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! What becomes of the runs of incidents: their point of no return, and their end.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use lifeboat_alerts::kernel::{Fact, IncidentId};
 use lifeboat_core::event::{Event, EventKind, RunResult};
@@ -10,6 +10,7 @@ use lifeboat_core::ports::Direction;
 use lifeboat_core::state::RunState;
 
 use super::gate::edge;
+use crate::held::lock;
 
 /// A run that is looked after.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     fn runs(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Watched>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.runs)
     }
 
     /// Looks after a run from now on. What happened to it before is told by [`facts`].

@@ -36,7 +36,7 @@ pub struct IncidentList {
 
 /// Which records.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
     /// Only those of this runbook.
@@ -68,10 +68,8 @@ pub(crate) async fn list(
         mine && which.runbook.as_ref().is_none_or(|runbook| record.runbook.as_ref() == Some(runbook))
             && which.incident.is_none_or(|incident| record.incident == Some(incident))
     };
-    let mut alerts = app.alerts.page(which.cursor, limit + 1, sees)?;
-    let more = alerts.len() > limit;
-    alerts.truncate(limit);
-    let next = alerts.last().filter(|_| more).map(|record| record.number);
+    let found = app.alerts.page(which.cursor, limit + 1, sees)?;
+    let (alerts, next) = ask::cut(found, limit, |record| record.number);
     answer::json(&AlertsPage { alerts, next })
 }
 

@@ -125,6 +125,15 @@ pub(crate) fn page(limit: Option<usize>) -> Result<usize, Problem> {
     }
 }
 
+/// As much of what was found as a page holds, and the cursor of the next one where there is more; the caller finds one entry more
+/// than the page holds, if there is one.
+pub(crate) fn cut<T, C>(mut found: Vec<T>, limit: usize, cursor: impl Fn(&T) -> C) -> (Vec<T>, Option<C>) {
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(cursor);
+    (found, next)
+}
+
 /// A cursor that is not one of ours.
 pub(crate) fn bad_cursor() -> Problem {
     bad("'cursor' is not one that a page gave as 'next'").into()

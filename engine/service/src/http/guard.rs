@@ -103,8 +103,10 @@ async fn admit(app: &Arc<App>, route: &str, mut request: Request, next: Next) ->
         return Err(too_often(app, seconds));
     }
     request.extensions_mut().insert(Arc::clone(&person));
-    // Others are refused by the routes: there is none that takes them.
-    let changes = matches!(*request.method(), Method::POST | Method::DELETE) && !HARMLESS.contains(&route);
+    // What no route takes is refused by the routes, whatever else is wrong with it.
+    let changes = matches!(*request.method(), Method::POST | Method::DELETE)
+        && !HARMLESS.contains(&route)
+        && super::is_served(request.method(), route);
     if !changes {
         return Ok(next.run(request).await);
     }

@@ -147,8 +147,7 @@ async fn take(
     };
     let signed = signed(app, hook, peer, header.unwrap_or_default(), &body).await?;
     app.alerts.posts.call(&name.to_owned(), app.now()).map_err(|seconds| guard::too_often(app, seconds))?;
-    let refused = |refused: lifeboat_alerts::Refused| Error::new(refused.code, refused.message).hint(refused.help);
-    let parsed = hook.source.read(&body).map_err(refused)?;
+    let parsed = hook.source.read(&body).map_err(crate::alerts::refused)?;
     drop(body);
     if let Some(signed) = &signed {
         app.alerts.take(signed, app.now())?;

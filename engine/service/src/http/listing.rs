@@ -109,10 +109,7 @@ pub(crate) async fn list(
             fits.take(limit + 1).map(|(run, row)| (run.clone(), row.summary.clone())).collect();
         found
     };
-    let mut found = app.runs.look(find).await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|(run, _)| run.0.clone());
+    let (found, next) = ask::cut(app.runs.look(find).await?, limit, |(run, _)| run.0.clone());
     let runs = found.into_iter().map(|(run, summary)| row(&app, run, summary)).collect();
     answer::json(&RunsPage { runs, next })
 }

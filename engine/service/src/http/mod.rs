@@ -143,6 +143,11 @@ pub fn paths() -> Vec<(&'static str, &'static str)> {
     routes!(name)
 }
 
+/// Whether there is a call of that method at that path.
+fn is_served(method: &http::Method, path: &str) -> bool {
+    paths().into_iter().any(|(one, at)| at == path && one.eq_ignore_ascii_case(method.as_str()))
+}
+
 async fn nothing() -> Problem {
     Error::new("LB1056", "there is nothing at this path").hint("schemas/openapi.json lists all paths").into()
 }

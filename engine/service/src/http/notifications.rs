@@ -135,10 +135,8 @@ pub(crate) async fn list(
         .filter(|entry| wanted.cursor.is_none_or(|cursor| entry.number < cursor))
         .filter(|entry| wanted.state.is_none_or(|state| entry.state == state))
         .filter(|entry| person.sees(&entry.message.runbook));
-    let mut notifications: Vec<NotificationView> = mine.take(limit + 1).map(NotificationView::from).collect();
-    let more = notifications.len() > limit;
-    notifications.truncate(limit);
-    let next = notifications.last().map(|last| last.number).filter(|_| more);
+    let found: Vec<NotificationView> = mine.take(limit + 1).map(NotificationView::from).collect();
+    let (notifications, next) = ask::cut(found, limit, |last| last.number);
     answer::plain(StatusCode::OK, &NotificationsPage { notifications, next })
 }
 

@@ -73,7 +73,7 @@ pub struct ScheduleList {
 
 /// How much of each.
 #[derive(Debug, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
     /// How many due times of each: 5, and at most 500.

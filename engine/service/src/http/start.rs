@@ -102,7 +102,7 @@ fn looked_at(new: &NewRun, is: &Digest) -> Result<(), Error> {
         Some(named) => Err(Error::new("LB1057", "the plan is not the one that was looked at")
             .with("named", named)
             .with("is", is)
-            .hint("something changed: the runbook, a plugin, an input; look at POST /v1/plans again")),
+            .hint("something changed: the runbook, a plugin, an input; make the plan again, and look at it")),
         None if new.mode == Mode::Drill => Ok(()),
         None => {
             Err(Error::new("LB1057", format!("a run in mode {} names the plan that was looked at", new.mode.as_str()))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 
 use lifeboat_core::Error;
@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::app::App;
+use crate::held::{lock, read, write};
 
 /// TLS, as the files say now.
 pub(crate) struct Tls {
@@ -82,13 +83,13 @@ impl Tls {
     /// Reads the files again if they changed.
     pub(crate) fn look(&self, app: &App) {
         let now = marks(&self.files);
-        let mut before = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = lock(&self.marks);
         if *before == now {
             return;
         }
         match load(&self.files) {
             Ok(config) => {
-                *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+                *write(&self.config) = Arc::new(config);
                 *before = now;
                 app.tls_good.store(true, Ordering::Release);
                 tracing::info!("the files of TLS were read again");
@@ -102,7 +103,7 @@ impl Tls {
     }
 
     pub(crate) async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
+        let config = Arc::clone(&read(&self.config));
         TlsAcceptor::from(config).accept(stream).await
     }
 }

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use lifeboat_core::Error;
+use lifeboat_core::documents::told;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::ports::{Store, StoreError};
 use lifeboat_schedule::{Decision, State};
 use serde::{Deserialize, Serialize};
-
-use crate::documents::told;
 
 /// Decisions that are kept, and their bytes: a document holds 16 KiB.
 const DECISIONS: (usize, usize) = (40, 8 * 1024);

@@ -4,7 +4,7 @@
 mod kept;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lifeboat_core::Error;
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use self::kept::{Kept, Planned};
 use crate::app::App;
+use crate::held::lock;
 use crate::intake::Door;
 use crate::workshop::ScheduleRule;
 
@@ -52,12 +53,12 @@ impl Schedules {
     }
 
     fn held(&self, name: &str) -> Arc<tokio::sync::Mutex<Held>> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.held);
         Arc::clone(held.entry(name.to_owned()).or_default())
     }
 
     fn retain(&self, names: &[ScheduleRule]) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.held);
         held.retain(|name, _| names.iter().any(|one| one.rule.name() == name));
     }
 

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use crate::hex::hex;
+
 /// Bytes of a text in a span. What is longer is cut: a trace is for looking things over, and the log has it whole.
 const TEXT_MAX: usize = 1_024;
 
@@ -65,10 +67,6 @@ pub(crate) fn cut(mut text: String) -> String {
         text.push('…');
     }
     text
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn nanos(at_ms: u64) -> String {

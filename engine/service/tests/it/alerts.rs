@@ -177,7 +177,11 @@ async fn holding_agreeing_and_the_budget() {
     let open = bench.get("/v1/incidents", &root).await.json["incidents"].as_array().unwrap().clone();
     let refused = open.iter().find(|incident| incident["phase"] == "refused").unwrap();
     assert!(refused["paged"].as_str().unwrap().contains("automatic runs"), "{refused}");
-    assert!(bench.get("/metrics", &root).await.text.contains("lifeboat_pages_total{code=\"LB1024\"} 1"));
+    // It is counted when it is carried out, right after it was written down.
+    until(Duration::from_secs(10), || async {
+        bench.get("/metrics", &root).await.text.contains("lifeboat_pages_total{code=\"LB1024\"} 1")
+    })
+    .await;
     let close = format!("/v1/incidents/{}/close", refused["number"]);
     let reader = bench.token(all(Role::Viewer, "eve")).await;
     assert_eq!(bench.post(&close, &reader, &json!({ "reason": "no" })).await.status, 403);

@@ -20,5 +20,6 @@ mod schedules;
 mod streams;
 mod tls;
 mod traces;
+mod unlucky;
 mod verbs;
 mod workshop;

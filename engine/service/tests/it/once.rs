@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lifeboat_core::ids::RunId;
-use lifeboat_core::ports::{Append, BoxFuture, Document, Lease, RunHead, Store, StoreError, StoredEvent};
+use lifeboat_core::Error;
+use lifeboat_core::ports::StoreError;
 use serde_json::json;
 
-use crate::bench::{Bench, Wish, all};
+use crate::bench::{Around, Bench, Wish, all};
+use crate::unlucky::{Fate, Fates, Unlucky, Write};
 
 const DRILL: [(&str, &str); 1] = [("idempotency-key", "one-incident")];
 
@@ -45,6 +46,9 @@ async fn many_at_once_make_one_run() {
         let headers = [("idempotency-key", bad)];
         assert_eq!(bench.call("POST", "/v1/runs", &token, &headers, Some(&body)).await.status, 400);
     }
+    // What nobody serves is told so, whatever else is wrong with the call.
+    let nothing = bench.call("DELETE", "/v1/runs", &token, &[("idempotency-key", "")], None).await;
+    assert_eq!((nothing.status, nothing.code()), (405, "LB1072"));
     let audit = bench.get("/v1/audit?limit=500", &token).await.json;
     let repeated = audit["entries"].as_array().unwrap().iter().filter(|entry| entry["repeated"] == true).count();
     assert_eq!(repeated, 39, "each is written down");
@@ -79,67 +83,33 @@ async fn the_answer_is_the_same_after_a_new_start() {
     assert_eq!(runs(&bench, &token).await, 1);
 }
 
-/// A store that loses the answers of calls once it is told to: the service dies between what it did and what it says.
-struct Forgetful {
-    store: Arc<dyn Store>,
-}
-
-static FORGETS: AtomicBool = AtomicBool::new(false);
-
-impl Store for Forgetful {
-    fn append(&self, append: Append) -> BoxFuture<'_, Result<RunHead, StoreError>> {
-        self.store.append(append)
-    }
-    fn read<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>> {
-        self.store.read(run, after)
-    }
-    fn head<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunHead>, StoreError>> {
-        self.store.head(run)
-    }
-    fn list(&self) -> BoxFuture<'_, Result<Vec<RunHead>, StoreError>> {
-        self.store.list()
-    }
-    fn get_document<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Document>, StoreError>> {
-        self.store.get_document(key)
-    }
-    fn put_document<'a>(
-        &'a self,
-        key: &'a str,
-        expected: u64,
-        value: Vec<u8>,
-    ) -> BoxFuture<'a, Result<u64, StoreError>> {
-        let answered = key.starts_with("once/") && String::from_utf8_lossy(&value).contains("\"status\"");
-        if answered && FORGETS.load(Ordering::Acquire) {
-            let error = lifeboat_core::Error::new("LB0606", "the machine lost its power");
-            return Box::pin(async move { Err(StoreError::Failed(error)) });
-        }
-        self.store.put_document(key, expected, value)
-    }
-    fn acquire_lease<'a>(
-        &'a self,
-        name: &'a str,
-        holder: &'a str,
-        now_ms: u64,
-        ttl_ms: u64,
-    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        self.store.acquire_lease(name, holder, now_ms, ttl_ms)
-    }
-    fn release_lease<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.store.release_lease(name, holder)
-    }
-    fn watch<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<RunHead, StoreError>> {
-        self.store.watch(run, after)
-    }
+/// A store that loses the answers of calls while it is told to: the service dies between what it did and what it says.
+fn forgetful(forgets: &Arc<AtomicBool>) -> Around {
+    let forgets = Arc::clone(forgets);
+    Box::new(move |store| {
+        let forgets = Arc::clone(&forgets);
+        let fates: Fates = Box::new(move |write| match write {
+            Write::Document(key, value)
+                if key.starts_with("once/")
+                    && String::from_utf8_lossy(value).contains("\"status\"")
+                    && forgets.load(Ordering::Acquire) =>
+            {
+                Fate::Lost(StoreError::Failed(Error::new("LB0606", "the machine lost its power")))
+            }
+            _ => Fate::Done,
+        });
+        Unlucky::around(store, fates)
+    })
 }
 
 #[tokio::test]
 async fn what_was_done_before_a_death_is_not_done_again() {
-    let around = |store: Arc<dyn Store>| -> Arc<dyn Store> { Arc::new(Forgetful { store }) };
-    let bench = Bench::with(Wish { around: Some(Box::new(around)), ..Wish::default() }).await;
+    let forgets = Arc::new(AtomicBool::new(false));
+    let bench = Bench::with(Wish { around: Some(forgetful(&forgets)), ..Wish::default() }).await;
     let token = bench.admin().await;
     let bo = bench.token(all(lifeboat_service::access::Role::Approver, "bo")).await;
     let start = json!({ "runbook": "two", "mode": "drill" });
-    FORGETS.store(true, Ordering::Release);
+    forgets.store(true, Ordering::Release);
     let lost = bench.call("POST", "/v1/runs", &token, &DRILL, Some(&start)).await;
     assert_eq!((lost.status, lost.code()), (503, "LB0606"), "it was done, and the answer was lost");
     let list = bench.get("/v1/runs", &token).await.json;
@@ -151,7 +121,7 @@ async fn what_was_done_before_a_death_is_not_done_again() {
     assert_eq!(lost.status, 503);
 
     let (_, folder) = bench.stop().await;
-    FORGETS.store(false, Ordering::Release);
+    forgets.store(false, Ordering::Release);
     let bench = Bench::with(Wish { folder: Some(folder), ..Wish::default() }).await;
     let again = bench.call("POST", "/v1/runs", &token, &DRILL, Some(&start)).await;
     assert_eq!((again.status, again.json["run"].as_str()), (201, Some(run.as_str())));

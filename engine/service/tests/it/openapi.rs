@@ -48,3 +48,20 @@ fn every_reference_of_the_document_leads_somewhere() {
         }
     }
 }
+
+#[test]
+fn parameters_of_the_path_and_no_others_are_said_to_stand_there() {
+    let document = document();
+    let mut seen = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let told: BTreeSet<&str> =
+                parameters.filter(|one| one["in"] == "path").map(|one| one["name"].as_str().unwrap()).collect();
+            let placed: BTreeSet<&str> = path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
+            assert_eq!(told, placed, "{method} {path}");
+            seen += told.len();
+        }
+    }
+    assert!(seen > 20, "only {seen} parameters");
+}

@@ -5,97 +5,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lifeboat_core::Error;
-use lifeboat_core::ids::RunId;
-use lifeboat_core::ports::{Append, BoxFuture, Document, Lease, RunHead, Store, StoreError, StoredEvent};
+use lifeboat_core::ports::StoreError;
 use lifeboat_testkit::World;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::alerts::{book, message, runs};
-use crate::bench::{Bench, Wish, until};
+use crate::bench::{Around, Bench, Wish, until};
+use crate::unlucky::{Fate, Fates, Unlucky};
 
 /// A store that is lost at its n-th write: before it, or right after it.
-struct Dying {
-    store: Arc<dyn Store>,
-    writes: Arc<AtomicU64>,
-    dies_at: u64,
-    after: bool,
-}
-
-impl Dying {
-    fn lost() -> StoreError {
-        StoreError::Indeterminate(Error::new("LB0603", "the disk is gone"))
-    }
-
-    /// Whether this write is done, and whether it is told.
-    fn turn(&self) -> (bool, bool) {
-        let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
-        (number < self.dies_at || (self.after && number == self.dies_at), number < self.dies_at)
-    }
-}
-
-impl Store for Dying {
-    fn append(&self, append: Append) -> BoxFuture<'_, Result<RunHead, StoreError>> {
-        let (done, told) = self.turn();
-        Box::pin(async move {
-            let result = if done { self.store.append(append).await } else { Err(Self::lost()) };
-            if told { result } else { Err(Self::lost()) }
-        })
-    }
-
-    fn read<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<Vec<StoredEvent>, StoreError>> {
-        self.store.read(run, after)
-    }
-
-    fn head<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Option<RunHead>, StoreError>> {
-        self.store.head(run)
-    }
-
-    fn list(&self) -> BoxFuture<'_, Result<Vec<RunHead>, StoreError>> {
-        self.store.list()
-    }
-
-    fn get_document<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Document>, StoreError>> {
-        self.store.get_document(key)
-    }
-
-    fn put_document<'a>(
-        &'a self,
-        key: &'a str,
-        expected: u64,
-        value: Vec<u8>,
-    ) -> BoxFuture<'a, Result<u64, StoreError>> {
-        let (done, told) = self.turn();
-        Box::pin(async move {
-            let result = if done { self.store.put_document(key, expected, value).await } else { Err(Self::lost()) };
-            if told { result } else { Err(Self::lost()) }
-        })
-    }
-
-    fn acquire_lease<'a>(
-        &'a self,
-        name: &'a str,
-        holder: &'a str,
-        now_ms: u64,
-        ttl_ms: u64,
-    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        self.store.acquire_lease(name, holder, now_ms, ttl_ms)
-    }
-
-    fn release_lease<'a>(&'a self, name: &'a str, holder: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.store.release_lease(name, holder)
-    }
-
-    fn watch<'a>(&'a self, run: &'a RunId, after: u64) -> BoxFuture<'a, Result<RunHead, StoreError>> {
-        self.store.watch(run, after)
-    }
-}
-
-type Around = Box<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store>>;
-
 fn dying(writes: &Arc<AtomicU64>, dies_at: u64, after: bool) -> Around {
     let writes = Arc::clone(writes);
-    Box::new(move |store| Arc::new(Dying { store, writes: Arc::clone(&writes), dies_at, after }))
+    Box::new(move |store| {
+        let writes = Arc::clone(&writes);
+        let fates: Fates = Box::new(move |_| {
+            let lost = || StoreError::Indeterminate(Error::new("LB0603", "the disk is gone"));
+            match writes.fetch_add(1, Ordering::SeqCst) + 1 {
+                number if number < dies_at => Fate::Done,
+                number if after && number == dies_at => Fate::Unheard(lost()),
+                _ => Fate::Lost(lost()),
+            }
+        });
+        Unlucky::around(store, fates)
+    })
 }
 
 /// A folder in which the tokens were made that are used: these writes are not counted.

@@ -1,0 +1,35 @@
+//! A process of a test, which does not outlive it: a test that fails leaves nothing behind that holds a port or a folder.
+
+use std::ops::{Deref, DerefMut};
+use std::process::{Child, Command};
+
+/// A child that is killed and waited for when it is dropped.
+pub struct Background(Child);
+
+impl Background {
+    pub fn spawn(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Deref for Background {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Background {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended by itself, or was stopped by the test.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
