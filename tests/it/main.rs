@@ -21,6 +21,7 @@ mod notify;
 mod ops;
 mod people;
 mod recovery;
+mod rehearsal;
 mod remote;
 mod s3;
 mod saved;

@@ -2,11 +2,13 @@
 
 use lifeboat_core::event::{Event, EventKind, RunResult};
 use lifeboat_core::ids::StepId;
+use lifeboat_core::measure::measure;
 use lifeboat_core::notify::{About, about_end};
 use lifeboat_core::outcome::Outcome;
 use lifeboat_core::plan::Mode;
 use lifeboat_core::ports::Direction;
 use lifeboat_core::state::{Phase, RunState};
+use lifeboat_core::verified::verdict;
 use lifeboat_core::{Error, apply};
 
 use crate::message::{Message, plain, rfc3339};
@@ -24,6 +26,8 @@ pub struct News {
     pub step: Option<StepId>,
     /// When the question ends, in an approval.
     pub expires_at: Option<u64>,
+    /// Why a drill did not pass though all its steps were done.
+    pub because: Vec<String>,
 }
 
 /// Whether an event can be news, so that the run is looked at.
@@ -48,7 +52,8 @@ pub fn may_be_news(kind: &EventKind) -> bool {
 /// # Errors
 /// `LB0503` the events are not those of a run.
 pub fn news(events: &[Event]) -> Result<(Vec<News>, RunState), Error> {
-    let mut events = events.iter();
+    let all = events;
+    let mut events = all.iter();
     let first = events.next().ok_or_else(|| Error::new("LB0503", "the run has no events"))?;
     let mut state = apply::create(first)?;
     let (mut found, mut cleaned) = (Vec::new(), false);
@@ -60,6 +65,7 @@ pub fn news(events: &[Event]) -> Result<(Vec<News>, RunState), Error> {
             about,
             step: step.cloned(),
             expires_at,
+            because: Vec::new(),
         };
         match &event.kind {
             EventKind::ApprovalRequested { step, expires_at, .. } => {
@@ -77,7 +83,10 @@ pub fn news(events: &[Event]) -> Result<(Vec<News>, RunState), Error> {
                 found.extend(about_end(RunResult::Failed, state.plan.mode).map(|about| one(about, Some(step), None)));
             }
             EventKind::RunFinished { result } if !cleaned => {
-                found.extend(about_end(*result, state.plan.mode).map(|about| one(about, None, None)));
+                let because = missed(&state, *result, all)?;
+                let about =
+                    if because.is_empty() { about_end(*result, state.plan.mode) } else { Some(About::DrillFailed) };
+                found.extend(about.map(|about| News { because, ..one(about, None, None) }));
             }
             _ => {}
         }
@@ -88,6 +97,14 @@ pub fn news(events: &[Event]) -> Result<(Vec<News>, RunState), Error> {
     };
     let open = found.iter().filter(|news| last(news) && is_open(&state, news)).cloned().collect();
     Ok((open, state))
+}
+
+/// Why a drill whose steps were all done did not pass: it was too slow, lost too much, left something, or checks too little.
+fn missed(state: &RunState, result: RunResult, events: &[Event]) -> Result<Vec<String>, Error> {
+    if state.plan.mode != Mode::Drill || result != RunResult::Succeeded {
+        return Ok(Vec::new());
+    }
+    Ok(verdict(state, &measure(events)?).because)
 }
 
 /// Whether a step waits for the word of a person.
@@ -133,6 +150,10 @@ impl News {
             About::Failed | About::DrillFailed if !id.is_empty() => {
                 let title = format!("{name} failed at {id}: what was done is being undone");
                 (title, failures(state), vec![format!("lifeboat show {run}")])
+            }
+            About::DrillFailed if !self.because.is_empty() => {
+                let text = format!("All its steps were done, and {}.", self.because.join("; "));
+                (format!("{name} did not pass"), text, vec![format!("lifeboat report {run}")])
             }
             About::Failed | About::DrillFailed => {
                 (format!("{name} failed"), failures(state), vec![format!("lifeboat show {run}")])

@@ -146,7 +146,7 @@ async fn tell_late(app: &App, run: &RunId, now: u64) -> Result<(), Error> {
     if state.result.is_some() {
         return Ok(());
     }
-    let news = News { seq: 1, at: now, about: About::RtoAtRisk, step: None, expires_at: None };
+    let news = News { seq: 1, at: now, about: About::RtoAtRisk, step: None, expires_at: None, because: Vec::new() };
     let key = format!("{run}/rto");
     app.dispatcher.tell(&key, &news.message(&state), &[], &|_| None).await
 }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{campaign, deny, plugins, schemas, shell, suite, tidy};
+use crate::{campaign, deny, fuzz, plugins, schemas, shell, suite, tidy};
 
 type Stage = (&'static str, fn() -> Result<(), String>);
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     ("tidy", tidy::run),
     ("fmt", format),
     ("deny", deny::run),
@@ -14,6 +14,7 @@ const STAGES: [Stage; 11] = [
     ("clippy", clippy),
     ("test", suite::run),
     ("schemas", schemas::check),
+    ("fuzz", fuzz::ci),
     ("campaign", campaign::ci),
     ("demo", demo),
     ("examples", examples),

@@ -9,6 +9,7 @@ mod campaign;
 mod ci;
 mod deny;
 mod functions;
+mod fuzz;
 mod plugins;
 mod schemas;
 mod servers;
@@ -21,7 +22,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test              install what the tests need (it says what), then run all of them
-  ci                every check there is: tidy, fmt, clippy, deny, plugins, test, schemas, campaign, demo, readme
+  ci                every check there is: tidy, fmt, clippy, deny, plugins, test, schemas, fuzz, campaign, demo, readme
   ci STAGE…         only these
   tidy              the house rules: lengths of files and functions, module docs, forbidden words
   deny              licences, duplicate dependencies and advisories, by deny.toml
@@ -31,6 +32,7 @@ cargo xtask COMMAND
   schemas           write the generated files of schemas/
   schemas --check   tell whether schemas/ still fits the sources
   servers …         the real servers of the tests, for a person: up NAME…, down, ls, install
+  fuzz [NAME…] [S]  build the fuzz targets and run them, or these, for S seconds each (60); no nightly compiler is needed
   bench NAME…       run benchmarks; each prints its figure and its physical limit
   campaign          list the campaigns that break the engine on purpose
   campaign NAME…    run one: cut, inject, sim, mutants, kill, power, inject-io; each finding comes with its command
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         ["plugins", "--rebuild"] => plugins::check(true),
         ["schemas"] => schemas::write(),
         ["schemas", "--check"] => schemas::check(),
+        ["fuzz", names @ ..] => fuzz::command(names),
         ["bench", names @ ..] if !names.is_empty() => bench::run(names),
         ["servers", rest @ ..] => servers::run(rest),
         ["campaign", rest @ ..] => campaign::run(rest),

@@ -247,3 +247,20 @@ async fn links_that_are_forged_late_or_for_another_question_answer_nothing() {
     bench.status(&run, &admin, "waiting").await;
     assert_eq!(bench.get(&format!("/v1/runs/{run}"), "").await.status, 401, "a link opens nothing else");
 }
+
+#[tokio::test]
+async fn a_drill_that_does_all_its_steps_and_is_too_late_is_told_as_one_that_did_not_pass() {
+    let (url, seen) = sink(0);
+    let world = World::new();
+    world.acts("slow", [Act::Slow(50, Box::new(Act::Done(None)))]);
+    let books = vec![("late.kdl", "runbook late late".to_owned())];
+    let wish = wish(channel(&url, &[About::DrillFailed, About::DrillSucceeded]));
+    let bench = Bench::with(Wish { world: Some(world), books, ..wish }).await;
+    let admin = bench.admin().await;
+    let (run, _) = bench.run("late", "drill", &admin).await;
+    bench.status(&run, &admin, "succeeded").await;
+    let first = told(&seen, 1).await.remove(0);
+    assert_eq!((&first["about"], &first["run"]), (&json!("drill-failed"), &json!(run)));
+    let (title, text) = (first["title"].as_str().unwrap(), first["text"].as_str().unwrap());
+    assert!(title.contains("did not pass") && text.contains("longer than the RTO"), "{first}");
+}

@@ -36,6 +36,12 @@ fn plan(what: &str) -> Option<Plan> {
             .step("slow")
             .after(["cut"]),
         "undo" => PlanBuilder::new().step("safe").effect(Effect::Compensatable).approve("go", 1, None).after(["safe"]),
+        // It has to recover in a millisecond.
+        "late" => {
+            let mut plan = PlanBuilder::new().step("slow").build();
+            plan.objectives.rto_ms = Some(1);
+            return Some(plan);
+        }
         "fails" => PlanBuilder::new().step("bad").step("after").after(["bad"]),
         "lock" => PlanBuilder::new().approve("go", 1, None).step("held").after(["go"]).lock("the-lock"),
         _ => return None,
