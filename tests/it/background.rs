@@ -3,7 +3,9 @@
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command};
 
-/// A child that is killed and waited for when it is dropped.
+use rustix::process::{Pid, Signal, getpgid, kill_process_group};
+
+/// A child that is killed and waited for when it is dropped, with its group where it leads one.
 pub struct Background(Child);
 
 impl Background {
@@ -29,6 +31,10 @@ impl DerefMut for Background {
 impl Drop for Background {
     fn drop(&mut self) {
         // It may have ended by itself, or was stopped by the test.
+        let pid = Pid::from_child(&self.0);
+        if getpgid(Some(pid)) == Ok(pid) {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -104,13 +104,13 @@ fn a_scheduled_drill_passes_and_fails_for_a_reason_and_its_evidence_verifies_els
     rehearsed.run(&["resume"]);
     rehearsed.nothing_is_left();
 
-    rehearsed.run(&["report", &passed]).expect(0).says("passed").says("0 of 1 left");
+    rehearsed.run(&["report", &passed]).expect(0).says("passed").says("0 of 2 left");
     let told = rehearsed.run(&["report", &failed]).expect(0);
-    told.says("not passed").says("prove").says("0 of 0 left").says("by the schedule 'rehearsal'");
+    told.says("not passed: it failed at prove").says("its seal is broken").says("by schedule shop-recover/rehearsal");
     let drills = rehearsed.run(&["drills", "d/runbooks/recover.kdl"]).expect(0);
-    drills.says(&passed).says(&failed).says("not passed");
+    drills.says(&passed).says(&failed).says("it failed at prove").says("its last drill did not pass");
     let page = |run: &str| rehearsed.run(&["report", run, "--format", "html"]).expect(0).out;
-    assert!(page(&passed).contains("passed") && page(&failed).contains("not passed"));
+    assert!(page(&passed).contains("Drill passed") && page(&failed).contains("Drill failed"));
 
     let key = key(&rehearsed.bench, &DATA);
     for (run, status) in [(&passed, "succeeded"), (&failed, "failed")] {

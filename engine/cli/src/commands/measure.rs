@@ -228,9 +228,9 @@ pub fn drills(world: &World, runbook: &Path, inputs: &[String]) -> Result<Exit, 
     Ok(Exit::Success)
 }
 
-/// How the newest drill stands against those before it.
+/// How the newest drill stands against those before it. One that did not pass has no time that could be held against theirs.
 fn trend(rows: &[Row]) -> Option<String> {
-    let (last, earlier) = rows.split_last()?;
+    let (last, earlier) = rows.split_last().filter(|(last, _)| last.verdict.passed)?;
     let mut times: Vec<u64> = earlier.iter().filter(|row| row.verdict.passed).map(|row| row.rta_ms).collect();
     times.sort_unstable();
     let median = *times.get(times.len() / 2)?;
