@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use lifeboat_core::Error;
 use lifeboat_core::apply::{apply, create};
+use lifeboat_core::carry::Continues;
 use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::{Digest, RunId};
 use lifeboat_core::measure::measure;
@@ -31,7 +32,7 @@ pub const RULES: u32 = 1;
 pub struct Clock {
     /// When the alert began that started the run, where one did.
     pub detected: Option<u64>,
-    /// When the run was made: the recovery time counts from here, or from the alert.
+    /// When the run was made, or the first of those that it goes on with: the recovery time counts from here, or from the alert.
     pub declared: u64,
     /// When the last approval was whole; none where nobody was asked or somebody said no.
     pub approved: Option<u64>,
@@ -52,6 +53,21 @@ pub struct LockFacts {
     pub taken: Vec<(u64, u64)>,
 }
 
+/// The run that this one goes on with, in another mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// The run.
+    pub run: RunId,
+    /// Its mode.
+    pub mode: Mode,
+    /// How many events it has.
+    pub events: u64,
+    /// The chain digest of the last of them: evidence of that run has to end with it.
+    pub chain: Digest,
+    /// The steps whose work was taken over.
+    pub carried: Vec<lifeboat_core::StepId>,
+}
+
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
@@ -69,6 +85,12 @@ pub struct Facts {
     pub mode: Mode,
     /// How the run stands, in one word.
     pub status: RunStatus,
+    /// The run that it goes on with, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Earlier>,
+    /// The run that goes on with it, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_as: Option<RunId>,
     /// The fingerprint of the plan.
     pub fingerprint: Digest,
     /// The program that made the run.
@@ -143,7 +165,7 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
     let (snapshots, data_loss) = snapshots::of(&state, witness);
     // The time of the cleanup is none of the recovery.
     let end = state.worked_until.or(state.finished_at).unwrap_or(state.updated_at);
-    let rta_ms = end.saturating_sub(state.detected_at.unwrap_or(state.created_at).min(state.created_at));
+    let rta_ms = end.saturating_sub(state.recovery_since().min(state.created_at));
     let ended = state.status().is_final();
     let drill = ended && state.plan.mode == Mode::Drill;
     let drill = if drill { Some(verdict(&state, &measure(events)?)) } else { None };
@@ -155,6 +177,8 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
         owner: state.plan.owner.clone(),
         mode: state.plan.mode,
         status: state.status(),
+        continues: state.continues.as_deref().map(earlier),
+        continued_as: state.continued_as.clone(),
         fingerprint: state.fingerprint.clone(),
         engine: engine.clone(),
         objectives: state.plan.objectives,
@@ -176,8 +200,13 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
     Ok((facts, state))
 }
 
+fn earlier(from: &Continues) -> Earlier {
+    let carried = from.steps.iter().map(|step| step.step.clone()).collect();
+    Earlier { run: from.run.clone(), mode: from.mode, events: from.events, chain: from.chain.clone(), carried }
+}
+
 fn clock(state: &RunState, approved: Option<u64>) -> Clock {
-    let (detected, declared) = (state.detected_at, state.created_at);
+    let (detected, declared) = (state.detected_at, state.declared_at());
     let ended = state.worked_until.or(state.finished_at);
     let mut clock = Clock { detected, declared, approved, ended, ..Clock::default() };
     for (step, now) in state.steps() {

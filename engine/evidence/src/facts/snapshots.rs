@@ -93,13 +93,14 @@ fn done(state: &RunState) -> impl Iterator<Item = (&Step, &StepState, &Value, St
 pub fn learn(state: &RunState, known: &mut BTreeMap<String, Taken>) {
     let taken = |snapshot: String, taken_ms| (snapshot.clone(), Taken { snapshot, taken_ms, run: state.run.clone() });
     for (step, now, outputs, snapshot) in done(state) {
-        let at = outputs.get("time_ms").and_then(Value::as_u64).or(now.started_at);
+        let begun = now.started_at.or_else(|| now.carried.as_ref()?.begun_at);
+        let at = outputs.get("time_ms").and_then(Value::as_u64).or(begun);
         if let (StepKind::Snapshot, Some(at)) = (step.kind, at) {
             known.extend([taken(snapshot, at)]);
         }
     }
     let mut copies: Vec<_> = done(state).filter(|(step, ..)| step.kind == StepKind::Transfer).collect();
-    copies.sort_by_key(|(_, now, ..)| now.finished_at);
+    copies.sort_by_key(|(_, now, ..)| now.finished_at.or_else(|| now.carried.as_ref()?.done_at));
     for (step, _, _, snapshot) in copies {
         let args = render_value(&step.args, &context(state, &step.args)).ok();
         let source = text(args.as_ref().and_then(|args| args.get("snapshot")));
@@ -172,7 +173,7 @@ fn lost(state: &RunState, restored: Vec<Restored>) -> DataLoss {
         let unknown = format!("no event says when the recovery point of {} was taken", missing.join(", "));
         return DataLoss { restored, unknown: Some(unknown), ..DataLoss::default() };
     };
-    let at_most_ms = state.detected_at.unwrap_or(state.created_at).saturating_sub(oldest);
+    let at_most_ms = state.disaster_at().saturating_sub(oldest);
     let within_rpo = state.plan.objectives.rpo_ms.map(|rpo| at_most_ms <= rpo);
     DataLoss { restored, at_most_ms: Some(at_most_ms), within_rpo, unknown: None }
 }

@@ -64,6 +64,14 @@ fn heading(case: &Case<'_>) -> Vec<Labelled> {
         Labelled { label: "Ended", cell: Cell::text(ended) },
         Labelled { label: "Started by", cell: Cell::text(who) },
     ];
+    if let Some(earlier) = &facts.continues {
+        let what =
+            format!("run {}, a {}; {} steps taken over", earlier.run, earlier.mode.as_str(), earlier.carried.len());
+        found.push(Labelled { label: "Goes on with", cell: Cell::text(what) });
+    }
+    found.extend(
+        facts.continued_as.iter().map(|run| Labelled { label: "Continued as", cell: Cell::code(run.as_str()) }),
+    );
     found.extend(facts.owner.iter().map(|owner| Labelled { label: "Owner", cell: Cell::text(owner) }));
     if let Some(proof) = &case.proof {
         let trusted = proof.signatures.iter().filter(|one| one.trusted).count();
