@@ -37,29 +37,41 @@ pub(crate) struct HandOver {
 impl Engine {
     /// Goes on with a run in another mode, and carries the new run out. The earlier run is paused, its attempts are asked to stop, and
     /// what is in doubt is asked about; only then it ends, and the new one is made. Said again, with the same plan, it gives the
-    /// same run.
+    /// same run. `live` is the earlier run's handle, where this engine carries it on; without one it is taken up for this.
     ///
     /// # Errors
     /// As [`lifeboat_core::carry::decide`]; `LB1225` another run has a lock that the new plan needs besides; the store's. The earlier
     /// run is as it was, or paused.
-    pub async fn take_over(&self, mut earlier: RunHandle, next: Next, said: Said) -> Result<RunHandle, Error> {
-        let run = earlier.run().clone();
-        let loaded = self.load(&run).await?;
+    pub async fn take_over(
+        &self,
+        run: &RunId,
+        live: Option<RunHandle>,
+        next: Next,
+        said: Said,
+    ) -> Result<RunHandle, Error> {
+        let loaded = self.load(run).await?;
         if loaded.state.continued_as.is_some() {
             return self.again(loaded, &next.plan).await;
         }
-        may_continue(&loaded.state, &next.plan)?;
+        let state = &loaded.state;
+        may_continue(state, &next.plan)?;
         let successor = self.new_run();
-        self.locks_are_free(&loaded.state, &successor, &next.plan).await?;
-        if loaded.state.result.is_none() {
-            if loaded.state.paused.is_none() {
-                earlier.say(Verb::Pause, said.clone()).await?;
+        self.locks_are_free(state, &successor, &next.plan).await?;
+        let rests = state.paused.is_some() || state.result.is_some();
+        let mut earlier = match live {
+            Some(live) => {
+                if !rests {
+                    live.say(Verb::Pause, said.clone()).await?;
+                }
+                live
             }
-            earlier.settle();
-        }
+            None if rests => self.resume(run).await?,
+            None => self.resume_saying(run, Verb::Pause, said.clone()).await?,
+        };
+        earlier.settle();
         self.settled(&mut earlier).await?;
         earlier.hand_over(HandOver { successor, next, said }).await?;
-        let handle = self.make_successor(&self.load(&run).await?).await?;
+        let handle = self.make_successor(&self.load(run).await?).await?;
         handle.ok_or_else(|| Error::new("LB0503", format!("run {run} was continued, and does not say so")))
     }
 

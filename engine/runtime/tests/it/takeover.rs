@@ -36,7 +36,8 @@ fn next(plan: &Plan) -> Next {
 }
 
 async fn take_over(rig: &Rig, run: RunHandle, plan: &Plan) -> Result<RunHandle, Error> {
-    rig.drive(rig.engine.take_over(run, next(plan), said("ada"))).await
+    let id = run.run().clone();
+    rig.drive(rig.engine.take_over(&id, Some(run), next(plan), said("ada"))).await
 }
 
 /// The runs that go on with another one.
@@ -241,7 +242,11 @@ fn check(plan: &Plan, world: &World, runs: &[&RunId], before: &Leftovers, what: 
         let entries: Vec<_> = runs.iter().map(|run| world.entry(run.as_str(), step.id.as_str())).collect();
         let repeatable = step.policy.in_doubt == InDoubt::Rerun || step.effect == Effect::Read;
         let happened: u32 = entries.iter().map(|entry| entry.happened).sum();
-        assert!(repeatable || any_undone || happened <= 1, "{what}: {} happened {happened} times: {entries:?}", step.id);
+        assert!(
+            repeatable || any_undone || happened <= 1,
+            "{what}: {} happened {happened} times: {entries:?}",
+            step.id
+        );
         // What rests on something that was undone runs again with it.
         if before.get(step.id.as_str()).is_some_and(|left| left.done) && !any_undone {
             assert_eq!(entries.iter().map(|entry| entry.executed).sum::<u32>(), 0, "{what}: {} ran again", step.id);
@@ -257,11 +262,8 @@ async fn to_the_end(rig: &Rig, run: &RunId, plan: &Plan, what: &str) -> Option<A
     let mut handles: Vec<RunHandle> = handles.into_iter().map(|handle| handle.expect(what)).collect();
     let known = rig.drive(rig.engine.load(run)).await.unwrap().state;
     if known.continued_as.is_none() {
-        let first = match handles.iter().position(|handle| handle.run() == run) {
-            Some(place) => handles.remove(place),
-            None => rig.drive(rig.engine.resume(run)).await.unwrap(),
-        };
-        match take_over(rig, first, plan).await {
+        let live = handles.iter().position(|handle| handle.run() == run).map(|place| handles.remove(place));
+        match rig.drive(rig.engine.take_over(run, live, next(plan), said("ada"))).await {
             Ok(handle) => handles.push(handle),
             Err(error) => {
                 assert!(["LB1222", "LB1224"].contains(&error.code.0.as_ref()), "{what}: {error}");
@@ -298,13 +300,8 @@ async fn a_run_that_is_cut_after_any_event_is_taken_over_and_nothing_is_done_twi
             let store = Arc::new(rig.store.prefix(&run, count));
             let written: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
             let rig = Rig::at(clock, 11, store, written, world.clone(), 8);
-            let paused = rig.engine.resume_saying(&run, Verb::Pause, said("ada"));
-            let handle = match rig.drive(paused).await {
-                Ok(handle) => handle,
-                // It has ended.
-                Err(_) => rig.drive(rig.engine.resume(&run)).await.unwrap(),
-            };
-            let Ok(mut second) = take_over(&rig, handle, &next).await else { continue };
+            let taken = rig.engine.take_over(&run, None, self::next(&next), said("ada"));
+            let Ok(mut second) = rig.drive(taken).await else { continue };
             let state = rig.rest(&mut second).await;
             check(&next, &world, &[&run, second.run()], &before, &what);
             assert_eq!(state.status(), RunStatus::Succeeded, "{what}");
@@ -363,15 +360,7 @@ async fn a_takeover_that_dies_after_any_event_is_gone_on_with_and_makes_one_run(
 
 /// Takes a run over with an engine whose store dies. Whether it died before the end.
 async fn dies(rig: &Rig, run: &RunId, plan: &Plan) -> bool {
-    let paused = rig.drive(rig.engine.resume_saying(run, Verb::Pause, said("ada"))).await;
-    let handle = match paused {
-        Ok(handle) => handle,
-        Err(_) => match rig.drive(rig.engine.resume(run)).await {
-            Ok(handle) => handle,
-            Err(_) => return true,
-        },
-    };
-    match take_over(rig, handle, plan).await {
+    match rig.drive(rig.engine.take_over(run, None, next(plan), said("ada"))).await {
         Ok(mut second) => matches!(rig.drive(second.rest()).await, Rest::Stopped(_)),
         Err(_) => true,
     }

@@ -65,6 +65,14 @@ pub struct RunView {
     /// The runs that have locks that this one waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
+    /// The run that it goes on with in another mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub continues: Option<RunId>,
+    /// The run that goes on with it in another mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub continued_as: Option<RunId>,
     /// Why nobody carries it on, though it has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Problem>,
@@ -157,6 +165,8 @@ impl RunView {
             asking: RunHandle::asking(state),
             paused_by: state.paused.as_ref().map(|said| said.by.clone()),
             waits_for,
+            continues: state.continues.as_ref().map(|earlier| earlier.run.clone()),
+            continued_as: state.continued_as.clone(),
             stopped: app.runs.why_stopped(&state.run).filter(|_| !ended).map(Problem::from),
         }
     }
