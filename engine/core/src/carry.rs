@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::{EventKind, RunResult};
+use crate::event::{Event, EventKind, RunResult, Said};
 use crate::ids::{Digest, RunId, StepId};
+use crate::limits::EVENT_BYTES_MAX;
 use crate::plan::{Mode, Plan, Step, StepKind};
 use crate::ports::Direction;
 use crate::state::{ByHand, Heading, Locks, Phase, RunState, StepState};
@@ -402,17 +403,12 @@ pub(crate) fn in_order_of_doing(state: &RunState, handover: &Handover) -> Vec<St
     found.into_iter().map(|(_, _, step)| step).collect()
 }
 
-/// The event with which the run ends and its successor is decided on.
+/// The event with which the run ends and its successor is decided on. What it decides on can be made.
 ///
 /// # Errors
-/// As [`may_continue`]; `LB1224` while an attempt is under way, or something in the new plan is in doubt.
-pub fn decide(
-    state: &RunState,
-    successor: RunId,
-    plan: Plan,
-    runbook: String,
-    said: crate::event::Said,
-) -> Result<EventKind, Error> {
+/// As [`may_continue`]; `LB1224` while an attempt is under way, or something in the new plan is in doubt; `LB1228` when all that is
+/// taken over is more than an event may hold; `LB0503` when the plan is none that can run.
+pub fn decide(state: &RunState, successor: RunId, plan: Plan, runbook: String, said: Said) -> Result<EventKind, Error> {
     let found = handover(state, &plan)?;
     let under_way = state.steps().find(|(_, now)| matches!(now.phase, Phase::Running { .. } | Phase::InDoubt { .. }));
     if let Some((step, now)) = under_way {
@@ -420,18 +416,52 @@ pub fn decide(
         return Err(refuse(state, "LB1224", message, "'lifeboat pause RUN' lets nothing new begin; then say it again"));
     }
     if let Some(step) = found.open().next() {
-        let (Some((_, now)), me) = (state.step(step), &state.run) else { return Err(unknown(state, step)) };
-        let message = format!("nobody knows how far step '{step}' came: it is {}", now.phase.as_str());
-        let hint = format!(
-            "settle it, then say it again: lifeboat mark-done {me} {step}, lifeboat skip {me} {step}, or lifeboat retry {me} {step}"
-        );
-        return Err(refuse(state, "LB1224", message, &hint));
+        return Err(in_doubt(state, step));
     }
     let carried = in_order_of_doing(state, &found);
+    try_out(state, &successor, &plan, &runbook, &carried)?;
     let fingerprint = plan.fingerprint();
     Ok(EventKind::RunContinued { successor, plan: Box::new(plan), fingerprint, runbook, carried, said })
 }
 
-fn unknown(state: &RunState, step: &StepId) -> Error {
-    Error::new("LB0504", format!("the run has no step '{step}'")).with("run", &state.run)
+fn in_doubt(state: &RunState, step: &StepId) -> Error {
+    let (me, phase) = (&state.run, state.step(step).map_or("unknown", |(_, now)| now.phase.as_str()));
+    let message = format!("nobody knows how far step '{step}' came: it is {phase}");
+    let hint = if matches!(state.heading, Heading::Unwinding { .. }) {
+        format!(
+            "let the undoing come to its end ('lifeboat unpause {me}'; what failed: mark-done, skip or retry), then say it again"
+        )
+    } else {
+        format!(
+            "settle it, then say it again: lifeboat mark-done {me} {step}, lifeboat skip {me} {step}, or lifeboat retry {me} {step}"
+        )
+    };
+    refuse(state, "LB1224", message, &hint)
+}
+
+/// Makes the successor in memory: once the run has ended for it, there is no way back.
+fn try_out(state: &RunState, run: &RunId, plan: &Plan, runbook: &str, carried: &[StepId]) -> Result<(), Error> {
+    /// For the name of the engine, the locks, and who said it.
+    const MORE: usize = 1 << 20;
+    let taken = continues(state, carried, state.seq, Digest::of(b""));
+    let event = Event::new(
+        state.updated_at,
+        EventKind::RunCreated {
+            run: run.clone(),
+            plan: Box::new(plan.clone()),
+            fingerprint: plan.fingerprint(),
+            runbook: runbook.to_owned(),
+            engine: String::new(),
+            detected_at: None,
+            continues: Some(Box::new(taken)),
+            said: Said { by: String::new(), why: String::new() },
+        },
+    );
+    crate::apply::create(&event)?;
+    let bytes = event.encode()?.len();
+    if bytes.saturating_add(MORE) > EVENT_BYTES_MAX {
+        let message = format!("what would be taken over has {bytes} bytes, more than an event may have");
+        return Err(refuse(state, "LB1228", message, "start a run of its own: lifeboat run RUNBOOK --mode MODE"));
+    }
+    Ok(())
 }

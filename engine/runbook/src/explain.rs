@@ -45,6 +45,7 @@ pages! {
     LB1158 LB1159 LB1160 LB1161 LB1162 LB1163
     LB1190 LB1191 LB1192 LB1194 LB1195 LB1196
     LB1220 LB1221 LB1222 LB1223 LB1224 LB1225 LB1226 LB1227
+    LB1228
 }
 
 /// The page of a code, in Markdown. Upper and lower case are the same.

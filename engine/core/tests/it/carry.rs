@@ -385,3 +385,15 @@ fn open(hand: &Hand) -> Option<StepId> {
     let asks = |phase: &Phase| matches!(phase, Phase::Approval { .. });
     hand.state.steps().find(|(_, now)| asks(&now.phase)).map(|(step, _)| step.id.clone())
 }
+
+#[test]
+fn what_could_not_be_made_is_not_decided_on() {
+    let mut hand = switchover(PlanBuilder::new().step("a"));
+    hand.follow().end("a", failed(FailureKind::Permanent));
+    let decide = |plan: Plan, text: String| decide::continue_as(&hand.state, successor(), plan, text, said("ada"));
+    let mut twice = failover(PlanBuilder::new().step("a").step("b"));
+    twice.steps[1].id = id("a");
+    assert_eq!(decide(twice, String::new()).unwrap_err().code.0, "LB0503");
+    let large = "x".repeat(lifeboat_core::limits::EVENT_BYTES_MAX);
+    assert_eq!(decide(failover(PlanBuilder::new().step("a")), large).unwrap_err().code.0, "LB1228");
+}

@@ -5,6 +5,7 @@
 
 mod hear;
 mod launch;
+mod locking;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::StepId;
 use lifeboat_core::outcome::Failure;
 use lifeboat_core::ports::{Append, Attempt, Direction};
-use lifeboat_core::state::{Heading, Locks, Phase, RunState, RunStatus};
+use lifeboat_core::state::{Heading, Phase, RunState, RunStatus};
 use lifeboat_core::{Error, apply};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -24,7 +25,6 @@ use crate::args;
 use crate::attempt::{Sink, Told};
 use crate::closing::{Closing, handed_back};
 use crate::engine::{Inner, summary, told};
-use crate::locks::Taking;
 use crate::notice::{Asked, Notice, Rest};
 use crate::places::{Place, Turn};
 use crate::rooms::Room;
@@ -205,40 +205,6 @@ impl Actor {
                 let next = self.told.try_recv().map(Message::Told);
                 let Ok(message) = next.or_else(|_| self.messages.try_recv().map(Message::Inbox)) else { break };
                 self.take(message)?;
-            }
-        }
-    }
-
-    /// Takes the run's locks before anything of it begins.
-    async fn lock(&mut self) -> Result<(), Error> {
-        let anew = std::mem::take(&mut self.locks_anew) && self.state.locks == Locks::Held;
-        if !self.state.wants_locks() && !anew {
-            if matches!(self.state.locks, Locks::Wanted { .. }) {
-                // A paused run lets the others pass.
-                self.inner.locks.leave(&self.state.run);
-            }
-            return Ok(());
-        }
-        // What changes while the locks are looked at is looked at again.
-        self.locks_changed.borrow_and_update();
-        let names = self.state.lock_names.clone();
-        match self.inner.locks.take(&self.state.run, &names).await.map_err(told)? {
-            Taking::Taken(fence) => self.happen(EventKind::LocksTaken { locks: names, fence }),
-            Taking::Held(held) if self.state.locks == (Locks::Wanted { held: held.clone() }) => Ok(()),
-            Taking::Held(held) => self.happen(EventKind::LocksAwaited { held }),
-        }
-    }
-
-    /// Gives the locks back once the end of the run is durable.
-    async fn unlock(&mut self) {
-        if self.state.result.is_none() {
-            self.released = false;
-        } else if !self.released && !self.state.lock_names.is_empty() {
-            self.released = true;
-            match self.state.continued_as {
-                // They are the other run's.
-                Some(_) => self.inner.locks.leave(&self.state.run),
-                None => self.inner.locks.release(&self.state.run, &self.state.lock_names).await,
             }
         }
     }
@@ -498,10 +464,6 @@ impl Actor {
             self.rests.send_replace(rest);
         }
         resting
-    }
-
-    fn lock_comes_free(&self) -> bool {
-        matches!(&self.state.locks, Locks::Wanted { held } if self.inner.locks.will_come_free(held))
     }
 
     #[cfg(feature = "mutants")]

@@ -116,6 +116,10 @@ pub struct StepView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub by_hand: Option<Said>,
+    /// The run that did it, where this one took it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub taken_over_from: Option<RunId>,
 }
 
 /// A page of steps, in the order of the runbook.
@@ -187,6 +191,7 @@ impl StepView {
             outputs: now.outputs.clone(),
             approval: step.approval.as_ref().and_then(|approval| serde_json::to_value(approval).ok()),
             by_hand: now.by_hand.as_ref().map(|by_hand| by_hand.said.clone()),
+            taken_over_from: now.carried.as_ref().map(|from| from.run.clone()),
         }
     }
 }
