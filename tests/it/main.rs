@@ -29,5 +29,6 @@ mod secrets;
 mod serve;
 mod simulate;
 mod suspect;
+mod takeover;
 mod vault;
 mod verbs;

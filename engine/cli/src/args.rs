@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::args_drill::{ReadinessArgs, SentinelCommand};
 use crate::args_estimate::EstimateArgs;
 use crate::args_evidence::{EvidenceCommand, ReportArgs};
-use crate::args_review::{DiffArgs, RunArgs, SimulateArgs};
+use crate::args_review::{DiffArgs, RunArgs, SimulateArgs, TakeoverArgs};
 use crate::args_service::{AlertsArgs, NotifyCommand, ServeArgs, TokenCommand};
 use crate::args_vault::VaultCommand;
 
@@ -310,6 +310,9 @@ pub enum Command {
     Unpause(RunVerb),
     /// Take over by hand: the run ends as it is, nothing is undone, and its locks are free.
     Abandon(RunVerb),
+    /// Go on with a run in another mode, as when the primary dies in the middle of a switchover: shows what is taken over and what
+    /// runs, asks, and goes on.
+    Takeover(TakeoverArgs),
     /// Write an operator file to start from: lifeboat.kdl, with what there is in comments.
     Init,
     /// Serve the API: runs, verbs, plans, events; until Ctrl-C. Other commands on this data folder then go through it.

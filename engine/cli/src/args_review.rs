@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::args::SaidArgs;
+
 /// What is run: a runbook, or a saved plan exactly as it is.
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -60,4 +62,31 @@ pub struct SimulateArgs {
     /// What draws the cases, where there are too many.
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub seed: u64,
+}
+
+/// A run that goes on in another mode.
+#[derive(Args, Debug)]
+#[command(after_help = "What is done and is the same in the new plan is not repeated; approvals are asked for anew.
+Without --yes or --fingerprint, and with nobody to be asked, nothing is changed: it only shows.")]
+pub struct TakeoverArgs {
+    /// The run; 'lifeboat runs' lists them. The beginning is enough where it is unique.
+    pub run: String,
+    /// The mode to go on in: failover, switchover or failback.
+    #[arg(long, short, value_name = "MODE")]
+    pub mode: String,
+    /// The runbook as it is now. Default: the text that the run was made from.
+    #[arg(long, value_name = "FILE")]
+    pub runbook: Option<PathBuf>,
+    /// A value for an input of the runbook. Default: those of the run.
+    #[arg(long = "input", short = 'i', value_name = "KEY=VALUE")]
+    pub inputs: Vec<String>,
+    /// Do not ask, and go on only by the plan that has this fingerprint.
+    #[arg(long, value_name = "DIGEST")]
+    pub fingerprint: Option<String>,
+    /// Do not ask before going on.
+    #[arg(long, short)]
+    pub yes: bool,
+    #[command(flatten)]
+    /// Who and why.
+    pub said: SaidArgs,
 }

@@ -46,6 +46,8 @@ pub fn code_of(error: &Error) -> u8 {
         "11" if matches!(&*error.code.0, "LB1120" | "LB1121" | "LB1129" | "LB1130" | "LB1131") => 2,
         // Drills, plans that were saved, attestations.
         "11" if &*error.code.0 >= "LB1150" && error.code.0 != "LB1194" => 2,
+        // A run that is to go on in another mode.
+        "12" if ("LB1220"..="LB1228").contains(&&*error.code.0) => 2,
         "08" if matches!(&*error.code.0, "LB0801" | "LB0802" | "LB0804" | "LB0810" | "LB0811") => 2,
         _ => 4,
     }

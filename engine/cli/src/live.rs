@@ -175,6 +175,10 @@ impl View {
             }
             EventKind::RunPaused { said } => self.of_run(run, &format!("paused by {}: nothing new begins", said.by)),
             EventKind::RunAbandoned { said } => self.of_run(run, &format!("abandoned by {}", said.by)),
+            EventKind::RunContinued { successor, plan, said, .. } => {
+                let mode = plan.mode.as_str();
+                self.of_run(run, &format!("continued as {mode} in run {successor}, by {}", said.by));
+            }
             EventKind::CleanupStarted { said, .. } => {
                 let by = said.as_ref().map_or(String::new(), |said| format!(", asked by {}", said.by));
                 self.of_run(run, &format!("removing what was made, the newest first{by}"));

@@ -86,11 +86,16 @@ pub fn pending(state: &RunState) -> Vec<Action> {
 
 /// The steps whose plugin has to be asked whether an attempt happened, with the number of that attempt.
 pub fn probes(state: &RunState) -> Vec<(StepId, u32)> {
+    if state.paused.is_none() { doubts(state) } else { Vec::new() }
+}
+
+/// The same, also of a paused run: for who wants to know how it stands before something else is done with it.
+pub fn doubts(state: &RunState) -> Vec<(StepId, u32)> {
     let asked = |place: &usize| match (state.plan.steps.get(*place)?, &state.steps.get(*place)?.phase) {
         (step, Phase::InDoubt { number, .. }) => Some((step.id.clone(), *number)),
         _ => None,
     };
-    let forward = state.result.is_none() && state.paused.is_none() && state.heading == Heading::Forward;
+    let forward = state.result.is_none() && state.heading == Heading::Forward;
     if forward { state.held.iter().filter_map(asked).collect() } else { Vec::new() }
 }
 
@@ -104,6 +109,13 @@ pub fn wake_after(state: &RunState, now: u64) -> Option<u64> {
     };
     let times = state.held.iter().filter_map(due).chain(state.removal_waits_until()).filter(|at| *at > now);
     if state.result.is_some() || state.paused.is_some() || state.wants_locks() { None } else { times.min() }
+}
+
+/// The idempotency key of a step of this run. A step that was taken over has the key under which it was done: its undo finds what
+/// the effect left behind.
+pub fn key_of(state: &RunState, step: &StepId) -> Digest {
+    let origin = state.step(step).and_then(|(_, now)| now.carried.as_deref());
+    key(origin.map_or(&state.run, |origin| &origin.run), step)
 }
 
 /// The idempotency key of a step: the same for all of its attempts in this run, forward and undo, so that an undo finds

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::carry::Continues;
 use crate::ids::{Digest, RunId, StepId};
 use crate::ledger::Resource;
 use crate::outcome::{Failure, Outcome, ProbeAnswer};
@@ -82,6 +83,9 @@ pub enum EventKind {
         /// When the alert began that started it, where one did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detected_at: Option<u64>,
+        /// The run that it goes on with in another mode, where it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        continues: Option<Box<Continues>>,
         /// Who started it and why.
         #[serde(flatten)]
         said: Said,
@@ -280,6 +284,23 @@ pub enum EventKind {
         #[serde(flatten)]
         said: Said,
     },
+    /// A person goes on in another mode: the run ends as it is, nothing is undone, and another one takes up what is done. That
+    /// one is made of this event, so it is made also after a crash, and only once.
+    RunContinued {
+        /// The run that goes on.
+        successor: RunId,
+        /// Its plan.
+        plan: Box<Plan>,
+        /// The fingerprint of that plan.
+        fingerprint: Digest,
+        /// The text that it was compiled from.
+        runbook: String,
+        /// The steps whose work is taken over, in the order in which they were done.
+        carried: Vec<StepId>,
+        /// Who and why.
+        #[serde(flatten)]
+        said: Said,
+    },
     /// A person wants the run to end.
     CancelRequested {
         /// Whether what was done is undone.
@@ -390,6 +411,8 @@ struct Created {
     engine: String,
     #[serde(default)]
     detected_at: Option<u64>,
+    #[serde(default)]
+    continues: Option<Box<Continues>>,
     by: String,
     #[serde(default)]
     why: String,
@@ -397,8 +420,9 @@ struct Created {
 
 impl Created {
     fn event(self) -> Event {
-        let Self { v, at, run, plan, fingerprint, runbook, engine, detected_at, by, why } = self;
+        let Self { v, at, run, plan, fingerprint, runbook, engine, detected_at, continues, by, why } = self;
         let said = Said { by, why };
-        Event { v, at, kind: EventKind::RunCreated { run, plan, fingerprint, runbook, engine, detected_at, said } }
+        let kind = EventKind::RunCreated { run, plan, fingerprint, runbook, engine, detected_at, continues, said };
+        Event { v, at, kind }
     }
 }

@@ -97,6 +97,11 @@ impl Digest {
         Self(format!("blake3:{}", blake3::hash(bytes).to_hex()))
     }
 
+    /// A digest that was worked out elsewhere, as that of a chain of events.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(format!("blake3:{}", blake3::Hash::from_bytes(*bytes).to_hex()))
+    }
+
     /// The digest of a value in its JSON form. Maps are ordered by key everywhere in this crate, so equal values have
     /// equal digests.
     pub fn of_json<T: Serialize>(value: &T) -> Self {

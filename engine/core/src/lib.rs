@@ -7,6 +7,7 @@
 
 pub mod actions;
 pub mod apply;
+pub mod carry;
 pub mod condition;
 pub mod corruption;
 pub mod decide;

@@ -1,7 +1,8 @@
 //! What a run measured: how long the recovery took and with what, who was waited for, and how much data was lost.
 //!
 //! All of it is read from the run's events. Every moment between the alert (or the start of the run, where no alert started it)
-//! and the end of its last step belongs to exactly one part, so the parts add up to the recovery time.
+//! and the end of its last step belongs to exactly one part, so the parts add up to the recovery time. Of a run that goes on with
+//! another one in another mode, the recovery began with that one.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,8 @@ use crate::{Error, apply};
 pub enum Part {
     /// From the alert to the start of the run.
     Declaring,
+    /// The run that this one goes on with, in another mode.
+    Earlier,
     /// Steps that change something were under way.
     Executing,
     /// Only steps that check were under way.
@@ -42,6 +45,7 @@ impl Part {
     pub const fn as_str(self) -> &'static str {
         match self {
             Part::Declaring => "declaring",
+            Part::Earlier => "earlier",
             Part::Executing => "executing",
             Part::Validating => "validating",
             Part::People => "people",
@@ -107,7 +111,7 @@ pub struct Loss {
 pub struct Measured {
     /// When the alert began that started the run.
     pub detected_at: Option<u64>,
-    /// When the run was made.
+    /// When the run was made; of one that goes on with another, when the first was.
     pub declared_at: u64,
     /// When the last approval had its quorum.
     pub approved_at: Option<u64>,
@@ -154,9 +158,12 @@ pub fn measure(events: &[Event]) -> Result<Measured, Error> {
     let Some(state) = state else {
         return Err(Error::new("LB0503", "a run without events measured nothing"));
     };
-    let declaring = state.detected_at.map_or(0, |at| state.created_at.saturating_sub(at));
-    if declaring > 0 {
-        parts.insert(Part::Declaring.as_str(), declaring);
+    let declaring = state.detected_at.map_or(0, |at| state.declared_at().saturating_sub(at));
+    let earlier = state.created_at.saturating_sub(state.declared_at());
+    for (part, ms) in [(Part::Declaring, declaring), (Part::Earlier, earlier)] {
+        if ms > 0 {
+            parts.insert(part.as_str(), ms);
+        }
     }
     let answers = answers(events);
     let mut waits: Vec<Wait> = waits
@@ -170,7 +177,7 @@ pub fn measure(events: &[Event]) -> Result<Measured, Error> {
     let losses = losses(&state);
     Ok(Measured {
         detected_at: state.detected_at,
-        declared_at: state.created_at,
+        declared_at: state.declared_at(),
         approved_at: last(&state, |step| step.kind == StepKind::Approve),
         executed_at: last(&state, |step| step.kind.by_plugin() && step.kind != StepKind::Validate),
         validated_at: last(&state, |step| step.kind == StepKind::Validate),
@@ -256,7 +263,7 @@ fn look(state: &RunState) -> (Part, Vec<Option<StepId>>) {
 
 /// What was lost, by target: by a sentinel where one was found, else by the time of the snapshot.
 fn losses(state: &RunState) -> Vec<Loss> {
-    let disaster = state.detected_at.unwrap_or(state.created_at);
+    let disaster = state.disaster_at();
     let number = |now: &StepState, name: &str| now.outputs.as_ref()?.get(name)?.as_u64();
     let mut found: BTreeMap<String, Loss> = BTreeMap::new();
     for (step, now) in state.steps().filter(|(_, now)| now.phase == Phase::Done) {

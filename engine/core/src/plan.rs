@@ -459,6 +459,19 @@ impl Plan {
         self.steps.iter().find(|step| &step.id == id)
     }
 
+    /// Its inputs as they would be given on a command line. Those of child runbooks come from their parent.
+    pub fn given_inputs(&self) -> BTreeMap<String, String> {
+        let told = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            Value::Array(items) => {
+                items.iter().map(|item| item.as_str().unwrap_or_default()).collect::<Vec<_>>().join(",")
+            }
+            other => other.to_string(),
+        };
+        let own = self.inputs.iter().filter(|(name, _)| !name.contains('/'));
+        own.map(|(name, value)| (name.clone(), told(value))).collect()
+    }
+
     /// The names of the locks that a run of it needs, references not filled in.
     pub fn locks(&self) -> BTreeSet<&str> {
         self.targets.values().filter_map(|target| target.lock.as_deref()).collect()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::carry::{Continues, Origin};
 use crate::event::{EvidenceFile, HeldLock, RunResult, Said};
 use crate::ids::{Digest, RunId, StepId};
 use crate::ledger::{Entry, Made};
@@ -170,11 +171,13 @@ impl Phase {
 }
 
 /// That a person saw to a step, and what shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ByHand {
     /// Who and why.
     pub said: Said,
     /// Files that show it.
+    #[serde(default)]
     pub evidence: Vec<EvidenceFile>,
 }
 
@@ -213,6 +216,9 @@ pub struct StepState {
     /// What it makes, since it was about to begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<Box<Entry>>,
+    /// The run that did it, where this one took it over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Box<Origin>>,
 }
 
 impl StepState {
@@ -230,6 +236,7 @@ impl StepState {
             by_hand: None,
             attested: None,
             ledger: None,
+            carried: None,
         }
     }
 
@@ -293,6 +300,12 @@ pub struct RunState {
     pub created_at: u64,
     /// When the alert began that started it, where one did.
     pub detected_at: Option<u64>,
+    /// The run that it goes on with in another mode, where it does.
+    pub continues: Option<Arc<Continues>>,
+    /// The run that goes on with it in another mode, where one does.
+    pub continued_as: Option<RunId>,
+    /// The locks that it had when the other one went on with it.
+    pub(crate) handed_locks: Vec<String>,
     /// When its last event happened.
     pub updated_at: u64,
     /// Number of events so far.
@@ -348,6 +361,25 @@ impl RunState {
     /// The mode.
     pub fn mode(&self) -> Mode {
         self.plan.mode
+    }
+
+    /// When the recovery was declared: when this run was made, or the first of those that it goes on with.
+    pub fn declared_at(&self) -> u64 {
+        self.continues.as_ref().map_or(self.created_at, |earlier| earlier.declared_at)
+    }
+
+    /// From when the recovery time counts: from the alert, where one started it, else from its declaring.
+    pub fn recovery_since(&self) -> u64 {
+        self.detected_at.unwrap_or_else(|| self.declared_at())
+    }
+
+    /// Up to when data may have been written that is lost: to the alert, else to the start. Where a switchover or a failback is
+    /// continued in another mode, the source was there until then, as far as anybody knows.
+    pub fn disaster_at(&self) -> u64 {
+        match &self.continues {
+            Some(earlier) => earlier.disaster_at.unwrap_or(self.created_at),
+            None => self.detected_at.unwrap_or(self.created_at),
+        }
     }
 
     /// Each step of the plan with its state, in the order of the source.

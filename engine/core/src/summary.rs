@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::RunId;
 use crate::ledger::Entry;
 use crate::plan::Mode;
 use crate::state::{RunState, RunStatus};
@@ -32,6 +33,15 @@ pub struct Summary {
     /// When the first of them is overdue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_until: Option<u64>,
+    /// The run that it goes on with in another mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<RunId>,
+    /// When the first of those runs was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_at: Option<u64>,
+    /// The run that goes on with it in another mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_as: Option<RunId>,
 }
 
 // The form that serde asks for.
@@ -57,6 +67,9 @@ impl Summary {
             finished_at: state.finished_at,
             left: open.iter().map(|entry| entry.resources.len()).sum(),
             left_until: open.iter().flat_map(|entry| &entry.resources).map(|resource| resource.expires_at).min(),
+            continues: state.continues.as_ref().map(|earlier| earlier.run.clone()),
+            declared_at: state.continues.as_ref().map(|earlier| earlier.declared_at),
+            continued_as: state.continued_as.clone(),
         }
     }
 }

@@ -133,7 +133,7 @@ impl News {
         let name = &plan.runbook;
         let id = self.step.as_ref().map(StepId::as_str).unwrap_or_default();
         let run = &state.run;
-        let took = state.worked_until.unwrap_or(state.updated_at).saturating_sub(state.created_at) / 1_000;
+        let took = state.worked_until.unwrap_or(state.updated_at).saturating_sub(state.declared_at()) / 1_000;
         let (title, text, commands) = match self.about {
             About::Approval => (
                 format!("{name} asks for approval: {id}"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lifeboat_core::actions::key;
+use lifeboat_core::actions::key_of;
 use lifeboat_core::condition::context;
 use lifeboat_core::ids::StepId;
 use lifeboat_core::plan::Step;
@@ -37,7 +37,7 @@ pub(crate) fn attempt(
         step: id.clone(),
         direction,
         number,
-        key: key(&state.run, id),
+        key: key_of(state, id),
         token,
         mode: state.plan.mode,
         args,

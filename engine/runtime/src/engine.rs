@@ -1,5 +1,6 @@
 //! The engine: makes runs, takes them up again, and hands out handles on their actors.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,6 +20,7 @@ use crate::locks::Locks;
 use crate::notice::{Asked, Notice, Rest, Verb};
 use crate::places::Places;
 use crate::rooms::{Room, Rooms};
+use crate::takeover::HandOver;
 
 /// Notices that a slow watcher may be behind before it misses some.
 const NOTICES_KEPT: usize = 4_096;
@@ -131,39 +133,48 @@ impl Engine {
             return Err(Error::new("LB0510", format!("{queued} runs wait for room; no more are taken"))
                 .hint("wait for some of them to end, or cancel them; 'lifeboat runs' lists them"));
         }
-        let now = parts.clock.now_ms();
         let fingerprint = plan.fingerprint();
-        let event = Event::new(
-            now,
-            EventKind::RunCreated {
-                run: run.clone(),
-                plan: Box::new(plan),
-                fingerprint,
-                runbook,
-                engine: parts.version.clone(),
-                detected_at,
-                said,
-            },
-        );
+        let kind = EventKind::RunCreated {
+            run,
+            plan: Box::new(plan),
+            fingerprint,
+            runbook,
+            engine: parts.version.clone(),
+            detected_at,
+            continues: None,
+            said,
+        };
+        self.begin(Event::new(parts.clock.now_ms(), kind)).await
+    }
+
+    /// Makes a run of its first event, and starts it.
+    pub(crate) async fn begin(&self, event: Event) -> Result<RunHandle, Error> {
+        let parts = &self.inner.parts;
         let state = apply::create(&event)?;
-        let summary = summary(&state)?;
+        let (run, summary) = (state.run.clone(), summary(&state)?);
         let append = Append { run, expected: 0, epoch: 1, events: vec![event.encode()?], summary };
         parts.store.append(append).await.map_err(told)?;
         let _ = self.inner.notices.send(Notice::Event { run: state.run.clone(), seq: 1, event: Arc::new(event) });
         Ok(self.spawn(state, 1, false, None))
     }
 
-    /// Takes a run up again: after a crash, a stop, or to speak a verb on it.
+    /// Takes a run up again: after a crash, a stop, or to speak a verb on it. Where it was decided that another run goes on with it,
+    /// and that one is not there yet, it is made, and the handle is on that one.
     ///
     /// # Errors
     /// `LB0501` no such run; `LB0503` its log is damaged; `LB0701` or `LB0702` a plugin that its plan pins is not there, and
     /// nothing was begun; the store's errors.
     pub async fn resume(&self, run: &RunId) -> Result<RunHandle, Error> {
-        self.go_on(self.load(run).await?)
+        self.go_on(self.load(run).await?).await
     }
 
     /// Gives a run that was read its actor, if all is there that it needs.
-    pub(crate) fn go_on(&self, loaded: Loaded) -> Result<RunHandle, Error> {
+    pub(crate) async fn go_on(&self, loaded: Loaded) -> Result<RunHandle, Error> {
+        if loaded.state.continued_as.is_some()
+            && let Some(successor) = self.make_successor(&loaded).await?
+        {
+            return Ok(successor);
+        }
         self.ready(&loaded.state).map_err(|error| *error)?;
         Ok(self.spawn(loaded.state, loaded.head.epoch + 1, true, None))
     }
@@ -225,14 +236,19 @@ impl Engine {
         self.inner.queued.load(Ordering::Acquire)
     }
 
-    /// The runs that have not ended, oldest first.
+    /// The runs that have not ended, oldest first, and those that another one was to go on with that is not there yet.
     ///
     /// # Errors
     /// The store's errors.
     pub async fn unfinished(&self) -> Result<Vec<(RunId, Summary)>, Error> {
         let heads = self.inner.parts.store.list().await.map_err(told)?;
         let read = |head: RunHead| Some((head.run, serde_json::from_slice::<Summary>(&head.summary).ok()?));
-        Ok(heads.into_iter().filter_map(read).filter(|(_, summary)| !summary.status.is_final()).collect())
+        let known: BTreeSet<RunId> = heads.iter().map(|head| head.run.clone()).collect();
+        let goes_on = |summary: &Summary| match &summary.continued_as {
+            Some(successor) => !known.contains(successor),
+            None => !summary.status.is_final(),
+        };
+        Ok(heads.into_iter().filter_map(read).filter(|(_, summary)| goes_on(summary)).collect())
     }
 
     /// Gives the run its actor. Where there is no room now, its state leaves the memory until there is.
@@ -313,6 +329,18 @@ impl RunHandle {
         let (answer, wait) = oneshot::channel();
         self.inbox.send(Inbox::Asked(Asked { verb, said }, answer)).map_err(|_| actor_gone(&self.run))?;
         wait.await.map_err(|_| actor_gone(&self.run))?
+    }
+
+    pub(crate) async fn hand_over(&self, to: HandOver) -> Result<(), Error> {
+        let (answer, wait) = oneshot::channel();
+        self.inbox.send(Inbox::HandOver(Box::new(to), answer)).map_err(|_| actor_gone(&self.run))?;
+        wait.await.map_err(|_| actor_gone(&self.run))?
+    }
+
+    /// Asks the attempts of a paused run to stop; who does not is stopped a while later. What is not known then is asked about.
+    pub(crate) fn settle(&self) {
+        // A run whose actor has ended has no attempts.
+        let _ = self.inbox.send(Inbox::Settle);
     }
 
     /// The steps that a person has to see to, with the plan's fingerprint, from the state at rest.

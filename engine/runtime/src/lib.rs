@@ -18,8 +18,10 @@ mod locks;
 mod notice;
 mod places;
 mod rooms;
+mod takeover;
 mod together;
 
 pub use engine::{Engine, EngineParts, Loaded, RunHandle};
 pub use notice::{Notice, Rest, Verb};
+pub use takeover::Next;
 pub use together::{all_at_rest, resume_all};

@@ -3,7 +3,7 @@
 //! A run takes all of its locks at once, before it begins anything, and has them until it ends: so no two runs can wait for
 //! each other. Who comes first gets them first. A lock is a small document that names its run, so that it outlives the
 //! engine; a lock whose run has ended, or never came to be, is free, so that nothing hangs on a release that a crash
-//! prevented.
+//! prevented. Where another run goes on with the one that it names, it is that one's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,13 @@ pub(crate) enum Taking {
     Taken(u64),
     /// Other runs have some of them.
     Held(Vec<HeldLock>),
+}
+
+/// Whose a lock is.
+enum Owned {
+    ByThis,
+    ByAnother(RunId),
+    ByNobody,
 }
 
 #[derive(Default)]
@@ -109,14 +116,17 @@ impl Locks {
         let (mut held, mut free, mut own) = (Vec::new(), Vec::new(), 0);
         for name in names {
             let document = self.store.get_document(&key(name)).await?;
-            own += usize::from(owner_of(document.as_ref()).as_ref() == Some(run));
             match self.owner(document.as_ref(), run).await? {
-                Some(holder) => held.push(HeldLock { lock: name.clone(), holder }),
-                None => free.push((name, document)),
+                Owned::ByAnother(holder) => held.push(HeldLock { lock: name.clone(), holder }),
+                Owned::ByThis => {
+                    own += 1;
+                    free.push((name, document));
+                }
+                Owned::ByNobody => free.push((name, document)),
             }
         }
-        if held.is_empty() && own < names.len() {
-            // Who has them already, from before a crash, stands in no queue.
+        if held.is_empty() && own == 0 {
+            // Who has some already, from before a crash or from the run that it goes on with, stands in no queue: the others wait for it.
             held = self.before(run, names);
         } else if !held.is_empty() {
             self.before(run, names);
@@ -132,6 +142,18 @@ impl Locks {
         let ticket = queue.tickets.remove(run);
         ticket.and_then(|ticket| queue.waiting.remove(&ticket));
         Ok(Taking::Taken(fence))
+    }
+
+    /// Which of these locks are in the hands of runs other than this one.
+    pub(crate) async fn held_by_others(&self, run: &RunId, names: &[String]) -> Result<Vec<HeldLock>, StoreError> {
+        let mut held = Vec::new();
+        for name in names {
+            let document = self.store.get_document(&key(name)).await?;
+            if let Owned::ByAnother(holder) = self.owner(document.as_ref(), run).await? {
+                held.push(HeldLock { lock: name.clone(), holder });
+            }
+        }
+        Ok(held)
     }
 
     /// Who came earlier and waits for one of these names. The run gets its place in the queue.
@@ -153,16 +175,30 @@ impl Locks {
             .collect()
     }
 
-    /// The other run that has this lock and has not ended.
-    async fn owner(&self, document: Option<&Document>, run: &RunId) -> Result<Option<RunId>, StoreError> {
-        let Some(holder) = owner_of(document).filter(|holder| holder != run) else { return Ok(None) };
-        #[cfg(feature = "mutants")]
-        if lifeboat_core::mutant::is(lifeboat_core::mutant::Mutant::LockNotReleased) {
-            return Ok(Some(holder));
+    /// Whose this lock is, as `run` sees it. What a run had that another one goes on with is that one's, also before it is made.
+    async fn owner(&self, document: Option<&Document>, run: &RunId) -> Result<Owned, StoreError> {
+        let Some(mut holder) = owner_of(document) else { return Ok(Owned::ByNobody) };
+        let mut handed_on = false;
+        loop {
+            if holder == *run {
+                return Ok(Owned::ByThis);
+            }
+            #[cfg(feature = "mutants")]
+            if lifeboat_core::mutant::is(lifeboat_core::mutant::Mutant::LockNotReleased) {
+                return Ok(Owned::ByAnother(holder));
+            }
+            let head = self.store.head(&holder).await?;
+            let summary = head.and_then(|head| serde_json::from_slice::<Summary>(&head.summary).ok());
+            match summary {
+                Some(Summary { continued_as: Some(successor), .. }) => {
+                    handed_on = true;
+                    holder = successor;
+                }
+                Some(summary) if !summary.status.is_final() => return Ok(Owned::ByAnother(holder)),
+                None if handed_on => return Ok(Owned::ByAnother(holder)),
+                _ => return Ok(Owned::ByNobody),
+            }
         }
-        let head = self.store.head(&holder).await?;
-        let summary = head.and_then(|head| serde_json::from_slice::<Summary>(&head.summary).ok());
-        Ok(summary.is_some_and(|summary| !summary.status.is_final()).then_some(holder))
     }
 
     async fn write(&self, name: &str, document: Option<Document>, run: Option<&RunId>) -> Result<(), StoreError> {

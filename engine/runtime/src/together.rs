@@ -29,7 +29,10 @@ pub async fn resume_all(engine: &Engine, runs: Vec<RunId>) -> Vec<Result<RunHand
         let loaded = first.await.unwrap_or_else(|cause| {
             Err(Error::new("LB0503", "reading a run came to a sudden end").with("cause", cause))
         });
-        results.push(loaded.and_then(|loaded| engine.go_on(loaded)));
+        results.push(match loaded {
+            Ok(loaded) => engine.go_on(loaded).await,
+            Err(error) => Err(error),
+        });
     }
 }
 

@@ -39,8 +39,8 @@ pub use crate::audit::Entry;
 pub use crate::http::openapi;
 pub use crate::http::{
     AlertsPage, ApproveBody, AttestBody, CancelBody, DueView, EventView, IncidentList, MadeToken, MarkDoneBody, Me,
-    NewPlan, NewRun, NotificationView, PlanView, RunRow, RunView, RunsPage, SaidBody, ScheduleList, ScheduleView,
-    StepView, Tested, paths,
+    NewMode, NewPlan, NewRun, NotificationView, PlanView, RunRow, RunView, RunsPage, SaidBody, ScheduleList,
+    ScheduleView, StepView, Tested, paths,
 };
 pub use crate::library::RunbookView;
 pub use crate::measured::Measured;

@@ -78,8 +78,13 @@ impl Notices {
 
     async fn hear(&mut self, run: &RunId, at: u64, kind: &EventKind) {
         match kind {
-            EventKind::RunCreated { plan, .. } => self.watch(run, at, plan),
-            EventKind::RunFinished { .. } | EventKind::RunAbandoned { .. } => drop(self.objectives.remove(run)),
+            EventKind::RunCreated { plan, continues, .. } => {
+                let since = continues.as_ref().map_or(at, |earlier| earlier.declared_at);
+                self.watch(run, since, plan);
+            }
+            EventKind::RunFinished { .. } | EventKind::RunAbandoned { .. } | EventKind::RunContinued { .. } => {
+                drop(self.objectives.remove(run));
+            }
             _ => {}
         }
         if may_be_news(kind) {
@@ -119,7 +124,7 @@ impl Notices {
         });
         for run in open.await? {
             if let Ok(loaded) = self.app.runs.engine.load(&run).await {
-                self.watch(&run, loaded.state.created_at, &loaded.state.plan);
+                self.watch(&run, loaded.state.declared_at(), &loaded.state.plan);
             }
         }
         Ok(())

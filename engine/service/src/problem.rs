@@ -89,7 +89,8 @@ fn status_of(code: &str) -> StatusCode {
         "LB1072" => StatusCode::METHOD_NOT_ALLOWED,
         "LB1059" => StatusCode::REQUEST_TIMEOUT,
         "LB0502" | "LB0505" | "LB0506" | "LB0511" | "LB0701" | "LB0702" | "LB1015" | "LB1035" | "LB1057" | "LB1062"
-        | "LB1150" | "LB1151" | "LB1195" => StatusCode::CONFLICT,
+        | "LB1150" | "LB1151" | "LB1195" | "LB1220" | "LB1221" | "LB1222" | "LB1223" | "LB1224" | "LB1225"
+        | "LB1228" => StatusCode::CONFLICT,
         "LB1063" => StatusCode::PRECONDITION_FAILED,
         "LB1058" => StatusCode::PAYLOAD_TOO_LARGE,
         "LB1073" => StatusCode::UNSUPPORTED_MEDIA_TYPE,

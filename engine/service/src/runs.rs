@@ -72,6 +72,9 @@ fn first_row(plan: &Plan, at: u64) -> Row {
         finished_at: None,
         left: 0,
         left_until: None,
+        continues: None,
+        declared_at: None,
+        continued_as: None,
     };
     Row { seq: 1, summary }
 }

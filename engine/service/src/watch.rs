@@ -27,6 +27,8 @@ struct Known {
     begun: BTreeMap<(StepId, bool), u64>,
     /// Whether it had ended before, and is only cleaned up.
     cleaned: bool,
+    /// Whether it had failed before, and that was counted.
+    ended: bool,
     tracer: Option<Tracer>,
 }
 
@@ -119,7 +121,8 @@ impl Watch {
         if let EventKind::RunCreated { plan, fingerprint, .. } = &event.kind {
             let about = self.abouts.of(plan, fingerprint);
             let tracer = self.traces.is_some().then(|| Tracer::new(run.clone(), Arc::clone(&about)));
-            self.known.insert(run.clone(), Known { about, begun: BTreeMap::new(), cleaned: false, tracer });
+            self.known
+                .insert(run.clone(), Known { about, begun: BTreeMap::new(), cleaned: false, ended: false, tracer });
         } else if !self.known.contains_key(&run) {
             match self.look_up(&run, seq).await {
                 Some(known) => self.known.insert(run.clone(), known),
@@ -152,7 +155,7 @@ impl Watch {
         let EventKind::RunCreated { plan, fingerprint, .. } = &first.kind else { return None };
         let about = self.abouts.of(plan, fingerprint);
         let mut tracer = self.traces.is_some().then(|| Tracer::new(run.clone(), Arc::clone(&about)));
-        let mut known = Known { about, begun: BTreeMap::new(), cleaned: false, tracer: None };
+        let mut known = Known { about, begun: BTreeMap::new(), cleaned: false, ended: false, tracer: None };
         for event in std::iter::once(first).chain(events) {
             begin(&mut known, &event);
             // These were sent when they came about.
@@ -180,6 +183,14 @@ fn begin(known: &mut Known, event: &Event) -> Option<u64> {
             known.cleaned = said.is_some();
             None
         }
+        EventKind::RunFinished { .. } => {
+            known.ended = true;
+            None
+        }
+        EventKind::StepRetried { .. } | EventKind::StepSkipped { .. } | EventKind::StepMarkedDone { .. } => {
+            known.ended = false;
+            None
+        }
         _ => None,
     }
 }
@@ -191,7 +202,9 @@ fn count(metrics: &Metrics, known: &mut Known, event: &Event) {
         let (kind, plugin) = about.step(step);
         metrics.stepped(&about.runbook, kind, plugin, outcome(came), took);
     }
-    if let Some(result) = end(&event.kind).filter(|_| !known.cleaned) {
+    // What had failed was counted then, and another run goes on with it now.
+    let counted = known.ended && matches!(event.kind, EventKind::RunContinued { .. });
+    if let Some(result) = end(&event.kind).filter(|_| !known.cleaned && !counted) {
         metrics.ended(&about.runbook, about.mode.as_str(), result);
     }
 }

@@ -28,6 +28,7 @@ pub(crate) const fn word(kind: &EventKind) -> &'static str {
         EventKind::RunPaused { .. } => "run-paused",
         EventKind::RunUnpaused { .. } => "run-unpaused",
         EventKind::RunAbandoned { .. } => "run-abandoned",
+        EventKind::RunContinued { .. } => "run-continued",
         EventKind::CancelRequested { .. } => "cancel-requested",
         EventKind::UnwindStarted { .. } => "unwind-started",
         EventKind::SuspectHeld { .. } => "suspect-held",
@@ -78,7 +79,9 @@ pub(crate) const fn end(kind: &EventKind) -> Option<&'static str> {
         EventKind::RunFinished { result: RunResult::Succeeded } => Some("succeeded"),
         EventKind::RunFinished { result: RunResult::Failed } => Some("failed"),
         EventKind::RunFinished { result: RunResult::Cancelled } => Some("cancelled"),
-        EventKind::RunFinished { result: RunResult::Abandoned } | EventKind::RunAbandoned { .. } => Some("abandoned"),
+        EventKind::RunFinished { result: RunResult::Abandoned }
+        | EventKind::RunAbandoned { .. }
+        | EventKind::RunContinued { .. } => Some("abandoned"),
         _ => None,
     }
 }

@@ -68,6 +68,19 @@ impl SimStore {
         stored.iter().map(|event| Event::decode(&event.bytes).unwrap()).collect()
     }
 
+    /// A fresh store with all that is in this one: what an engine left that goes on writing to this one.
+    pub fn copy(&self) -> Self {
+        let fresh = Self::new();
+        let (runs, documents) = {
+            let inner = self.inner.lock().unwrap();
+            (inner.runs.clone(), inner.documents.clone())
+        };
+        let mut inner = fresh.inner.lock().unwrap();
+        (inner.runs, inner.documents) = (runs, documents);
+        drop(inner);
+        fresh
+    }
+
     /// A fresh store with the first `count` events of a run, as if the engine had died right after them.
     pub fn prefix(&self, run: &RunId, count: usize) -> Self {
         let mut copy = self.inner.lock().unwrap().runs[run].clone();

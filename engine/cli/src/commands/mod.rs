@@ -30,6 +30,7 @@ pub mod serve;
 pub mod show;
 pub mod simulate;
 pub mod snapshots;
+pub mod takeover;
 pub mod through;
 pub mod token;
 pub mod vault;
@@ -85,6 +86,7 @@ pub fn dispatch(world: &World, command: Command) -> Result<Exit, Error> {
         Command::Pause(verb) => block(verbs::on_run(world, &verb, Verb::Pause)),
         Command::Unpause(verb) => block(verbs::on_run(world, &verb, Verb::Unpause)),
         Command::Abandon(verb) => block(verbs::on_run(world, &verb, Verb::Abandon)),
+        Command::Takeover(args) => block(takeover::takeover(world, args)),
         Command::Cancel { run, compensate, said: speaker } => block(verbs::cancel(world, &run, compensate, &speaker)),
         Command::Init => init::init(world),
         Command::Serve(args) => block(serve::serve(world, args)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use lifeboat_core::event::RunResult;
-use lifeboat_core::plan::Step;
+use lifeboat_core::plan::{Mode, Step};
 use lifeboat_core::state::{Locks, Phase, RunState, RunStatus};
 
 use crate::clock::utc;
@@ -12,6 +12,9 @@ use crate::clock::utc;
 /// The lines, or nothing where it goes on by itself or has ended well. `me` is the program as it has to be typed.
 pub fn needs(me: &str, state: &RunState) -> String {
     let mut page = Page { me, run: state.run.as_str(), text: String::new() };
+    if state.continued_as.is_some() {
+        return String::new();
+    }
     if let Locks::Wanted { held } = &state.locks {
         let mut by_holder: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for held in held {
@@ -34,6 +37,11 @@ pub fn needs(me: &str, state: &RunState) -> String {
     }
     if state.result.is_none_or(|result| result == RunResult::Failed) {
         state.steps().for_each(|(step, now)| page.step(state, step, &now.phase));
+    }
+    let planned = matches!(state.plan.mode, Mode::Switchover | Mode::Failback);
+    if planned && matches!(state.status(), RunStatus::Stuck | RunStatus::Failed) {
+        page.say("if a side that it needs is lost, go on as a failover; what is done is taken over:");
+        page.command("takeover", "--mode failover");
     }
     if state.status() == RunStatus::Running {
         page.say("if no engine is at work on it any more:");

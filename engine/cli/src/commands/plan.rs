@@ -8,7 +8,7 @@ use lifeboat_core::grants::Operator;
 use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::plan::{Corruption, Mode, Plan, StepKind};
 use lifeboat_core::plugin::Catalog;
-use lifeboat_runbook::{Severity, Trigger};
+use lifeboat_runbook::{Severity, SourceFile, Trigger};
 
 use crate::args::{PlanFormat, RunbookArgs};
 use crate::commands::check::print;
@@ -89,10 +89,22 @@ pub fn compile(
 /// # Errors
 /// As [`compile`], but for `LB0509`.
 pub fn compile_for_anybody(world: &World, args: &RunbookArgs, catalog: &Catalog) -> Result<Option<Compiled>, Error> {
-    let mode = parse_mode(&args.mode)?;
-    let inputs = inputs(args)?;
-    let source = files::read_source(&args.runbook)?;
-    match lifeboat_runbook::compile_with(&source, &files::Disk, catalog, mode, &inputs) {
+    let (mode, inputs) = (parse_mode(&args.mode)?, inputs(&args.inputs)?);
+    compile_source(world, &files::read_source(&args.runbook)?, catalog, mode, &inputs)
+}
+
+/// The same of a text that was read already.
+///
+/// # Errors
+/// `LB0503` when the plan is no graph.
+pub fn compile_source(
+    world: &World,
+    source: &SourceFile,
+    catalog: &Catalog,
+    mode: Mode,
+    inputs: &BTreeMap<String, String>,
+) -> Result<Option<Compiled>, Error> {
+    match lifeboat_runbook::compile_with(source, &files::Disk, catalog, mode, inputs) {
         Ok(lifeboat_runbook::Compiled { plan, warnings, text, triggers, verification }) => {
             if !world.screen.quiet {
                 print(&world.screen, &warnings);
@@ -139,14 +151,14 @@ pub fn check_the_checks(compiled: &mut Compiled) -> usize {
 ///
 /// # Errors
 /// `LB0902` for a malformed one.
-pub fn inputs(args: &RunbookArgs) -> Result<BTreeMap<String, String>, Error> {
+pub fn inputs(given: &[String]) -> Result<BTreeMap<String, String>, Error> {
     let split = |pair: &String| {
         let (key, value) = pair.split_once('=').ok_or_else(|| {
             Error::new("LB0902", format!("'{pair}' is no input")).hint("inputs are given as --input name=value")
         })?;
         Ok((key.to_owned(), value.to_owned()))
     };
-    args.inputs.iter().map(split).collect()
+    given.iter().map(split).collect()
 }
 
 /// Writes the people who may answer into the plan, where the operator's file keeps roles: what is shown and approved says who.

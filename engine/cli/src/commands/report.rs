@@ -1,6 +1,7 @@
 //! `report`: what a run did, how long it took, against its objectives.
 
 use lifeboat_core::Error;
+use lifeboat_core::carry::Origin;
 use lifeboat_core::event::Event;
 use lifeboat_core::ids::{Digest, RunId};
 use lifeboat_core::measure::Measured;
@@ -29,6 +30,12 @@ pub struct Report {
     runbook: String,
     mode: Mode,
     status: RunStatus,
+    /// The run that it goes on with in another mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continues: Option<RunId>,
+    /// The run that goes on with it in another mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continued_as: Option<RunId>,
     fingerprint: Digest,
     started_by: String,
     created_at: u64,
@@ -65,6 +72,9 @@ struct StepReport {
     finished_at: Option<u64>,
     took_ms: Option<u64>,
     outputs: Option<Value>,
+    /// The run that did it, where this one took it over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carried: Option<Origin>,
     failure: Option<lifeboat_core::Failure>,
 }
 
@@ -73,7 +83,7 @@ impl Report {
     pub fn of(state: &RunState) -> Self {
         let end = state.worked_until.or(state.finished_at).unwrap_or(state.updated_at);
         let (left, made) = lifeboat_core::ledger::left(state);
-        let rta_ms = end.saturating_sub(state.created_at);
+        let rta_ms = end.saturating_sub(state.declared_at());
         let ended = state.status().is_final();
         let steps = state.steps().map(|(step, now)| StepReport {
             step: step.id.0.clone(),
@@ -84,6 +94,7 @@ impl Report {
             finished_at: now.finished_at,
             took_ms: now.started_at.zip(now.finished_at).map(|(start, end)| end.saturating_sub(start)),
             outputs: now.outputs.clone(),
+            carried: now.carried.as_deref().cloned(),
             failure: match &now.phase {
                 Phase::Failed { failure } | Phase::UndoFailed { failure } => Some(failure.clone()),
                 _ => None,
@@ -94,6 +105,8 @@ impl Report {
             runbook: state.plan.runbook.clone(),
             mode: state.plan.mode,
             status: state.status(),
+            continues: state.continues.as_ref().map(|earlier| earlier.run.clone()),
+            continued_as: state.continued_as.clone(),
             fingerprint: state.fingerprint.clone(),
             started_by: state.said.by.clone(),
             created_at: state.created_at,

@@ -54,7 +54,7 @@ async fn saved_plan(
     }
     if let Some(client) = through::service(world).await? {
         through::as_oneself(&client, speaker).await?;
-        let inputs = saved::inputs(&saved).into_iter().collect();
+        let inputs = saved.plan.given_inputs();
         let (runbook, mode) = (saved.plan.runbook.clone(), saved.plan.mode);
         let new = NewRun { runbook, mode, inputs, fingerprint: Some(saved.fingerprint), reason: said.why };
         return through::start_named(world, &client, new).await;
@@ -104,7 +104,7 @@ pub async fn run(world: &World, args: &RunbookArgs, yes: bool, speaker: &SaidArg
         let new = NewRun {
             runbook: compiled.plan.runbook.clone(),
             mode: compiled.plan.mode,
-            inputs: plan::inputs(args)?,
+            inputs: plan::inputs(&args.inputs)?,
             fingerprint: Some(compiled.plan.fingerprint()),
             reason: said.why,
         };

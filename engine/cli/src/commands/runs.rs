@@ -75,8 +75,10 @@ impl Row {
             return format!("{run}  (its summary cannot be read: 'lifeboat doctor' tells more)");
         };
         let took = summary.finished_at.unwrap_or(summary.updated_at).saturating_sub(summary.created_at);
+        let line = |to: &Option<RunId>, word: &str| to.as_ref().map_or(String::new(), |to| format!("  {word} {to}"));
+        let line = line(&summary.continues, "continues") + &line(&summary.continued_as, "continued as");
         format!(
-            "{run}  {}  {:<12} {:<10} {:>2}/{:<2} steps  {:>8}  {}",
+            "{run}  {}  {:<12} {:<10} {:>2}/{:<2} steps  {:>8}  {}{line}",
             utc(summary.created_at),
             summary.status.as_str(),
             summary.mode.as_str(),

@@ -8,7 +8,6 @@ use lifeboat_core::plugin::Catalog;
 use lifeboat_core::{Error, limits};
 use lifeboat_review::{Saved, differences};
 use lifeboat_runbook::Trigger;
-use serde_json::Value;
 
 use crate::args::RunbookArgs;
 use crate::args_review::DiffArgs;
@@ -112,17 +111,6 @@ pub fn read(path: &Path) -> Result<Saved, Error> {
     Saved::read(&text).map_err(|error| error.with("file", path.display()))
 }
 
-/// The inputs of a saved plan as they would be given on a command line. Those of child runbooks come from their parent.
-pub fn inputs(saved: &Saved) -> Vec<(String, String)> {
-    let told = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(|item| item.as_str().unwrap_or_default()).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
-    };
-    let own = saved.plan.inputs.iter().filter(|(name, _)| !name.contains('/'));
-    own.map(|(name, value)| (name.clone(), told(value))).collect()
-}
-
 /// How a runbook is compiled where nothing else is said: as a saved plan was.
 pub struct How {
     /// The mode.
@@ -135,7 +123,13 @@ impl How {
     /// The same, with what a saved plan says where the command line says nothing.
     fn or(&self, saved: Option<&Saved>) -> Self {
         let mode = self.mode.clone().or_else(|| saved.map(|saved| saved.plan.mode.as_str().to_owned()));
-        let like = || saved.map(inputs).unwrap_or_default().into_iter().map(|(name, value)| format!("{name}={value}"));
+        let like = || {
+            saved
+                .map(|saved| saved.plan.given_inputs())
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"))
+        };
         let inputs = if self.inputs.is_empty() { like().collect() } else { self.inputs.clone() };
         Self { mode, inputs }
     }

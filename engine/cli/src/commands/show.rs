@@ -87,6 +87,13 @@ pub fn text(world: &World, state: &RunState) -> String {
         if state.said.why.is_empty() { String::new() } else { format!(": {}", state.said.why) },
         state.fingerprint,
     );
+    if let Some(earlier) = &state.continues {
+        let (run, mode, events) = (&earlier.run, earlier.mode.as_str(), earlier.events);
+        text.push_str(&format!("  continues  run {run}, a {mode}, after its event {events}\n"));
+    }
+    if let Some(next) = &state.continued_as {
+        text.push_str(&format!("  continued  as run {next} ({} show {next})\n", world.me()));
+    }
     let width = state.steps().map(|(step, _)| step.id.as_str().chars().count()).max().unwrap_or(0).min(28);
     for (step, now) in state.steps() {
         text.push_str(&line(world, step, now, width));
@@ -136,6 +143,7 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
     };
     let hand = now.by_hand.as_ref().map_or(String::new(), |hand| by_hand("by hand, says", hand))
         + &now.attested.as_ref().map_or(String::new(), |hand| by_hand("may use what is suspect, says", hand));
+    let hand = now.carried.as_ref().map_or(String::new(), |from| format!("  taken over from {}", from.run)) + &hand;
     let mark = world.screen.out(ink, mark);
     let line = format!(
         "  {mark} {:<width$}  {:<9} {:<11} {took:>8}{tries}{why}{hand}",

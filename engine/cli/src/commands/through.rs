@@ -5,7 +5,7 @@ use lifeboat_core::ids::RunId;
 use lifeboat_core::state::RunState;
 use lifeboat_runtime::{Notice, Rest, Verb};
 use lifeboat_service::client::{Client, Follow, Told};
-use lifeboat_service::{NewRun, RunView};
+use lifeboat_service::{NewMode, NewRun, RunView};
 
 use crate::args::SaidArgs;
 use crate::commands::run::tell;
@@ -102,6 +102,21 @@ pub async fn start_named(world: &World, client: &Client, new: NewRun) -> Result<
     let plan = state(world, &view.run)?.plan;
     world.screen.say(&format!("run {} (the service carries it out; Ctrl-C only stops the watching)", view.run));
     let follow = client.follow(&view.run, 1).await?;
+    to_rest(world, &view, follow, Lines::new(world.screen, &plan)).await
+}
+
+/// Goes on with a run in another mode.
+///
+/// # Errors
+/// What the service refuses.
+pub async fn take_over(world: &World, client: &Client, run: &RunId, new: &NewMode) -> Result<Exit, Error> {
+    let view = client.take_over(run, new).await?;
+    let plan = state(world, &view.run)?.plan;
+    let next = &view.run;
+    world.screen.say(&format!(
+        "run {next} goes on with run {run} (the service carries it out; Ctrl-C only stops the watching)"
+    ));
+    let follow = client.follow(next, 1).await?;
     to_rest(world, &view, follow, Lines::new(world.screen, &plan)).await
 }
 

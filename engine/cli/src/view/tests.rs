@@ -305,6 +305,7 @@ fn created(plan: &Plan) -> EventKind {
         runbook: String::new(),
         engine: "test".to_owned(),
         detected_at: None,
+        continues: None,
         said: Said { by: "ann".to_owned(), why: String::new() },
     }
 }

@@ -4,6 +4,7 @@
 //! place, the `match` in [`apply`]; what is *wise* is decided before, in [`crate::decide`].
 
 mod attempts;
+mod carried;
 mod ledger;
 mod people;
 mod steps;
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use self::attempts::{End, finished, probed, started};
 use crate::Error;
+use crate::carry::Continues;
 use crate::event::{Event, EventKind, HeldLock, RunResult};
 use crate::ids::{RunId, StepId};
 use crate::plan::{PLAN_FORMAT, Plan};
@@ -26,7 +28,7 @@ use crate::template;
 /// # Errors
 /// `LB0503` when the event is not a `run-created` that this engine understands.
 pub fn create(event: &Event) -> Result<RunState, Error> {
-    let EventKind::RunCreated { run, plan, fingerprint, detected_at, said, .. } = &event.kind else {
+    let EventKind::RunCreated { run, plan, fingerprint, detected_at, continues, said, .. } = &event.kind else {
         return Err(illegal("the first event of a run is not 'run-created'"));
     };
     if plan.format > PLAN_FORMAT {
@@ -50,16 +52,20 @@ pub fn create(event: &Event) -> Result<RunState, Error> {
             ready.insert(place);
         }
     }
-    let lock_names = lock_names(run, plan);
-    Ok(RunState {
+    let lock_names = lock_names(run, plan, continues.as_deref());
+    let mut state = RunState {
         run: run.clone(),
         fingerprint: fingerprint.clone(),
         said: said.clone(),
         created_at: event.at,
         detected_at: *detected_at,
+        continues: continues.clone().map(Arc::from),
+        continued_as: None,
+        handed_locks: Vec::new(),
         updated_at: event.at,
         seq: 1,
-        token: 0,
+        // What this run undoes of an earlier one has a later token than what that one did.
+        token: continues.as_ref().map_or(0, |earlier| earlier.token),
         heading: Heading::Forward,
         paused: None,
         locks: if lock_names.is_empty() { Locks::Free } else { Locks::Wanted { held: Vec::new() } },
@@ -84,17 +90,21 @@ pub fn create(event: &Event) -> Result<RunState, Error> {
         worked_until: None,
         has_fans: plan.steps.iter().any(|step| step.fan.is_some()),
         plan: Arc::new((**plan).clone()),
-    })
+    };
+    carried::take_over(&mut state, event.at)?;
+    Ok(state)
 }
 
-/// The names of a run's locks, with its id filled in. A name that cannot be filled in is a lock all the same.
-fn lock_names(run: &RunId, plan: &Plan) -> Vec<String> {
+/// The names of a run's locks, with its id filled in, and those that it takes over. A name that cannot be filled in is a lock all
+/// the same.
+pub fn lock_names(run: &RunId, plan: &Plan, continues: Option<&Continues>) -> Vec<String> {
     let context = json!({ "run": { "id": run, "mode": plan.mode.as_str() }, "inputs": plan.inputs });
     let name = |text: &str| match template::render(text, &context) {
         Ok(serde_json::Value::String(name)) => name,
         _ => text.to_owned(),
     };
-    let names: BTreeSet<String> = plan.locks().into_iter().map(name).collect();
+    let earlier = continues.map(|earlier| earlier.locks.as_slice()).unwrap_or_default();
+    let names: BTreeSet<String> = plan.locks().into_iter().map(name).chain(earlier.iter().cloned()).collect();
     names.into_iter().collect()
 }
 
@@ -119,9 +129,13 @@ pub(crate) fn illegal(message: impl Into<String>) -> Error {
 
 /// Whether such an event can come after the end of a run, if it has ended: a failed run is opened again, and what is left of
 /// any run is removed when a person asks for it.
-fn may_follow(result: Option<RunResult>, kind: &EventKind) -> bool {
+fn may_follow(state: &RunState, kind: &EventKind) -> bool {
+    let result = state.result;
     match kind {
         _ if result.is_none() => true,
+        // Another run goes on with it.
+        _ if state.continued_as.is_some() => false,
+        EventKind::RunContinued { .. } => result == Some(RunResult::Failed),
         EventKind::StepRetried { .. } | EventKind::StepSkipped { .. } | EventKind::StepMarkedDone { .. } => {
             result == Some(RunResult::Failed)
         }
@@ -135,7 +149,7 @@ fn may_follow(result: Option<RunResult>, kind: &EventKind) -> bool {
 /// # Errors
 /// `LB0503` when the event cannot follow; the state is then not to be used any more.
 pub fn apply(state: &mut RunState, event: &Event) -> Result<(), Error> {
-    if !may_follow(state.result, &event.kind) {
+    if !may_follow(state, &event.kind) {
         return Err(illegal("an event follows the end of the run"));
     }
     match &event.kind {
@@ -187,6 +201,7 @@ pub fn apply(state: &mut RunState, event: &Event) -> Result<(), Error> {
         EventKind::RunPaused { said } => people::paused(state, said)?,
         EventKind::RunUnpaused { .. } => people::unpaused(state)?,
         EventKind::RunAbandoned { .. } => state.abandon(event.at),
+        EventKind::RunContinued { .. } => carried::continued(state, event)?,
         EventKind::CancelRequested { compensate, said } => {
             state.going_forward("it is cancelled")?;
             // Who ends a run does not want it to rest.

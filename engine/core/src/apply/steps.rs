@@ -101,13 +101,21 @@ impl RunState {
     }
 
     pub(super) fn release_dependents(&mut self, place: usize) {
-        let dependents = self.dependents.get(place).cloned().unwrap_or_default();
-        for next in dependents {
-            let Some(unmet) = self.unmet.get_mut(next) else { continue };
-            *unmet = unmet.saturating_sub(1);
-            let pending = self.steps.get(next).is_some_and(|step| step.phase == Phase::Pending);
-            if *unmet == 0 && pending {
-                self.ready.insert(next);
+        let mut complete = vec![place];
+        while let Some(place) = complete.pop() {
+            let dependents = self.dependents.get(place).cloned().unwrap_or_default();
+            for next in dependents {
+                let Some(unmet) = self.unmet.get_mut(next) else { continue };
+                *unmet = unmet.saturating_sub(1);
+                if *unmet > 0 {
+                    continue;
+                }
+                match self.steps.get(next) {
+                    Some(step) if step.phase == Phase::Pending => drop(self.ready.insert(next)),
+                    // It was taken over as done; what comes after it waited for what comes before it: an approval, say.
+                    Some(step) if step.carried.is_some() && step.is_complete() => complete.push(next),
+                    _ => {}
+                }
             }
         }
     }

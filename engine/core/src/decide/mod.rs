@@ -12,7 +12,8 @@ use std::collections::HashMap;
 pub use self::attempts::{attempt_finished, probed, recover, unfillable};
 pub use self::ledger::cleanup;
 pub use self::verbs::{abandon, approve, attest, cancel, deny, mark_done, pause, retry, skip, unpause};
-use crate::actions::key;
+use crate::actions::key_of;
+pub use crate::carry::decide as continue_as;
 use crate::condition::{Need, need};
 use crate::event::{EventKind, RunResult};
 use crate::ledger::intents;
@@ -241,7 +242,7 @@ fn start(state: &RunState, step: &Step, now: &StepState, direction: Direction, t
         step: step.id.clone(),
         direction,
         number: before + 1,
-        key: key(&state.run, &step.id),
+        key: key_of(state, &step.id),
         token,
     }
 }

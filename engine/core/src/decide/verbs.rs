@@ -16,6 +16,11 @@ fn not_possible(state: &RunState, id: &StepId, verb: &str, phase: &Phase, hint: 
 }
 
 fn find<'a>(state: &'a RunState, id: &StepId) -> Result<(&'a Step, &'a StepState), Error> {
+    if let Some(next) = &state.continued_as {
+        return Err(Error::new("LB1223", format!("run {next} goes on with run {}", state.run))
+            .with("run", &state.run)
+            .hint(format!("say it to that one: 'lifeboat show {next}' tells what it needs")));
+    }
     state.step(id).ok_or_else(|| {
         let names: Vec<&str> = state.plan.steps.iter().take(20).map(|step| step.id.as_str()).collect();
         Error::new("LB0504", format!("the run has no step '{id}'"))

@@ -2,13 +2,15 @@
 //!
 //! A line that changes means that old logs are not read as they were written. Add fields, never rename them.
 
+use lifeboat_core::carry::{CarriedStep, Continues};
 use lifeboat_core::event::{Event, EventKind, EvidenceFile, HeldLock, RunResult};
 use lifeboat_core::ids::{Digest, RunId};
 use lifeboat_core::ledger::Resource;
 use lifeboat_core::outcome::{Failure, ProbeAnswer};
 use lifeboat_core::plan::{Condition, Effect, Fan, PluginPin, Retry, Target, TargetUse, Test, UndoPolicy, Waiver};
 use lifeboat_core::ports::Direction;
-use lifeboat_core::{Code, actions};
+use lifeboat_core::state::ByHand;
+use lifeboat_core::{Code, Mode, Plan, actions};
 use lifeboat_testkit::{PlanBuilder, said};
 use serde_json::json;
 
@@ -90,6 +92,8 @@ fn more() -> Vec<EventKind> {
     if let EventKind::RunCreated { detected_at, .. } = &mut detected {
         *detected_at = Some(1_700_000_000_000);
     }
+    let mut next = PlanBuilder::new().step("take").build();
+    next.mode = Mode::Failover;
     vec![
         created(larger_plan()),
         EventKind::Approved {
@@ -129,7 +133,41 @@ fn more() -> Vec<EventKind> {
             token: 9,
         },
         detected,
+        EventKind::RunContinued {
+            successor: RunId::new(1_700_000_000_000, 44),
+            fingerprint: next.fingerprint(),
+            plan: Box::new(next.clone()),
+            runbook: "runbook \"simulated\"".to_owned(),
+            carried: vec![id("take")],
+            said: said("ada"),
+        },
+        goes_on(next),
     ]
+}
+
+/// A run that goes on with another one.
+fn goes_on(plan: Plan) -> EventKind {
+    let file = EvidenceFile { name: "db.log".to_owned(), digest: Digest::of(b"log"), bytes: 3 };
+    let by_hand = Some(Box::new(ByHand { said: said("ada"), evidence: vec![file] }));
+    let earlier = RunId::new(1_700_000_000_000, 42);
+    let (run, outputs) = (earlier.clone(), json!({ "snapshot": "a1" }));
+    let step = CarriedStep { step: id("take"), run, attempt: 2, begun_at: Some(5), done_at: Some(6), outputs, by_hand };
+    let mut created = created(plan);
+    if let EventKind::RunCreated { run, continues, .. } = &mut created {
+        *run = RunId::new(1_700_000_000_000, 44);
+        *continues = Some(Box::new(Continues {
+            run: earlier,
+            mode: Mode::Switchover,
+            events: 9,
+            chain: Digest::of(b"chain"),
+            declared_at: 1_700_000_000_000,
+            disaster_at: Some(1_700_000_000_100),
+            token: 7,
+            locks: vec!["fs:/srv/eu".to_owned()],
+            steps: vec![step],
+        }));
+    }
+    created
 }
 
 fn attempts(run: &RunId) -> Vec<EventKind> {

@@ -4,6 +4,7 @@
 // Tests look at the real clock and write golden files; the code under test does neither.
 #![allow(clippy::disallowed_methods)]
 
+mod carry;
 mod decisions;
 mod format;
 mod ledger;
@@ -41,6 +42,7 @@ pub(crate) fn created(plan: Plan) -> EventKind {
         runbook: "runbook \"simulated\"".to_owned(),
         engine: "lifeboat 0.1.0".to_owned(),
         detected_at: None,
+        continues: None,
         said: said("ada"),
     }
 }

@@ -1,6 +1,7 @@
 //! What the events of a run say in figures. All of it is worked out from the events alone, and again by whoever verifies;
 //! the one exception is [`Witness`], which is told and not proved, and is marked as such wherever it is used.
 
+mod made;
 mod people;
 mod snapshots;
 mod spent;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 use lifeboat_core::Error;
 use lifeboat_core::apply::{apply, create};
+use lifeboat_core::carry::Continues;
 use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::{Digest, RunId};
 use lifeboat_core::measure::measure;
@@ -18,6 +20,7 @@ use lifeboat_core::state::{Phase, RunState, RunStatus};
 use lifeboat_core::verified::{Verdict, verdict};
 use serde::{Deserialize, Serialize};
 
+pub use made::{CheckFact, MadeFact, SuspectFact};
 pub use people::{Answer, Asked, Attestation, Deed, Wait, WaitFor};
 pub use snapshots::{DataLoss, Restored, SnapshotFact, Taken, Witness, data_loss, learn, used};
 pub use spent::Spent;
@@ -31,7 +34,7 @@ pub const RULES: u32 = 1;
 pub struct Clock {
     /// When the alert began that started the run, where one did.
     pub detected: Option<u64>,
-    /// When the run was made: the recovery time counts from here, or from the alert.
+    /// When the run was made, or the first of those that it goes on with: the recovery time counts from here, or from the alert.
     pub declared: u64,
     /// When the last approval was whole; none where nobody was asked or somebody said no.
     pub approved: Option<u64>,
@@ -52,6 +55,21 @@ pub struct LockFacts {
     pub taken: Vec<(u64, u64)>,
 }
 
+/// The run that this one goes on with, in another mode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// The run.
+    pub run: RunId,
+    /// Its mode.
+    pub mode: Mode,
+    /// How many events it has.
+    pub events: u64,
+    /// The chain digest of the last of them: evidence of that run has to end with it.
+    pub chain: Digest,
+    /// The steps whose work was taken over.
+    pub carried: Vec<lifeboat_core::StepId>,
+}
+
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
@@ -69,6 +87,12 @@ pub struct Facts {
     pub mode: Mode,
     /// How the run stands, in one word.
     pub status: RunStatus,
+    /// The run that it goes on with, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<Earlier>,
+    /// The run that goes on with it, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued_as: Option<RunId>,
     /// The fingerprint of the plan.
     pub fingerprint: Digest,
     /// The program that made the run.
@@ -103,6 +127,15 @@ pub struct Facts {
     pub snapshots: Vec<SnapshotFact>,
     /// What was lost.
     pub data_loss: DataLoss,
+    /// What the run made, and where it stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledger: Vec<MadeFact>,
+    /// What looked as if it had been tampered with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspects: Vec<SuspectFact>,
+    /// Damages that were done to copies on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckFact>,
     /// Locks.
     pub locks: LockFacts,
 }
@@ -143,7 +176,7 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
     let (snapshots, data_loss) = snapshots::of(&state, witness);
     // The time of the cleanup is none of the recovery.
     let end = state.worked_until.or(state.finished_at).unwrap_or(state.updated_at);
-    let rta_ms = end.saturating_sub(state.detected_at.unwrap_or(state.created_at).min(state.created_at));
+    let rta_ms = end.saturating_sub(state.recovery_since().min(state.created_at));
     let ended = state.status().is_final();
     let drill = ended && state.plan.mode == Mode::Drill;
     let drill = if drill { Some(verdict(&state, &measure(events)?)) } else { None };
@@ -155,6 +188,8 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
         owner: state.plan.owner.clone(),
         mode: state.plan.mode,
         status: state.status(),
+        continues: state.continues.as_deref().map(earlier),
+        continued_as: state.continued_as.clone(),
         fingerprint: state.fingerprint.clone(),
         engine: engine.clone(),
         objectives: state.plan.objectives,
@@ -171,13 +206,21 @@ pub fn of(events: &[Event], witness: &Witness) -> Result<(Facts, RunState), Erro
         plugins: state.plan.plugins.clone(),
         snapshots,
         data_loss,
+        ledger: made::made(&state),
+        suspects: made::suspects(&state),
+        checks: made::checks(&state),
         locks,
     };
     Ok((facts, state))
 }
 
+fn earlier(from: &Continues) -> Earlier {
+    let carried = from.steps.iter().map(|step| step.step.clone()).collect();
+    Earlier { run: from.run.clone(), mode: from.mode, events: from.events, chain: from.chain.clone(), carried }
+}
+
 fn clock(state: &RunState, approved: Option<u64>) -> Clock {
-    let (detected, declared) = (state.detected_at, state.created_at);
+    let (detected, declared) = (state.detected_at, state.declared_at());
     let ended = state.worked_until.or(state.finished_at);
     let mut clock = Clock { detected, declared, approved, ended, ..Clock::default() };
     for (step, now) in state.steps() {

@@ -225,6 +225,11 @@ impl Book {
                 self.end(WaitFor::Pause, None, at, Some(said));
             }
             EventKind::RunAbandoned { said } => self.deed(at, said, "abandoned", None, None),
+            EventKind::RunContinued { successor, plan, said, .. } => {
+                let what = format!("continued as {} in run {successor}", plan.mode.as_str());
+                self.deed(at, said, &what, None, None);
+                self.end(WaitFor::Pause, None, at, Some(said));
+            }
             EventKind::CancelRequested { compensate, said } => {
                 let what = if *compensate { "cancelled, to be undone" } else { "cancelled" };
                 self.deed(at, said, what, None, None);

@@ -61,15 +61,26 @@ pub struct Restored {
     pub taken_ms: Option<u64>,
     /// The run that says so, where it is another one.
     pub told_by: Option<RunId>,
+    /// The time of the newest sentinel that a check found in it: what was written until then is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentinel_ms: Option<u64>,
 }
 
-/// What was lost: all that was written between the recovery point and the disaster. When the disaster was is not known to
+impl Restored {
+    /// Until when what was written is there: by the sentinel that was found, else by when the recovery point was taken.
+    pub fn point_ms(&self) -> Option<u64> {
+        self.sentinel_ms.or(self.taken_ms)
+    }
+}
+
+/// What was lost: all that was written between the recovery point (or the newest sentinel that was found in what was restored) and
+/// the disaster. When the disaster was is not known to
 /// events; the alert began and the run was made after it, so the time until then is the most that can be lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataLoss {
     /// What was brought back.
     pub restored: Vec<Restored>,
-    /// From the oldest recovery point that was brought back to the alert, else to the making of the run, in milliseconds.
+    /// From the oldest such point of what was brought back to the alert, else to the making of the run, in milliseconds.
     pub at_most_ms: Option<u64>,
     /// Whether that is within the objective.
     pub within_rpo: Option<bool>,
@@ -93,13 +104,14 @@ fn done(state: &RunState) -> impl Iterator<Item = (&Step, &StepState, &Value, St
 pub fn learn(state: &RunState, known: &mut BTreeMap<String, Taken>) {
     let taken = |snapshot: String, taken_ms| (snapshot.clone(), Taken { snapshot, taken_ms, run: state.run.clone() });
     for (step, now, outputs, snapshot) in done(state) {
-        let at = outputs.get("time_ms").and_then(Value::as_u64).or(now.started_at);
+        let begun = now.started_at.or_else(|| now.carried.as_ref()?.begun_at);
+        let at = outputs.get("time_ms").and_then(Value::as_u64).or(begun);
         if let (StepKind::Snapshot, Some(at)) = (step.kind, at) {
             known.extend([taken(snapshot, at)]);
         }
     }
     let mut copies: Vec<_> = done(state).filter(|(step, ..)| step.kind == StepKind::Transfer).collect();
-    copies.sort_by_key(|(_, now, ..)| now.finished_at);
+    copies.sort_by_key(|(_, now, ..)| now.finished_at.or_else(|| now.carried.as_ref()?.done_at));
     for (step, _, _, snapshot) in copies {
         let args = render_value(&step.args, &context(state, &step.args)).ok();
         let source = text(args.as_ref().and_then(|args| args.get("snapshot")));
@@ -148,11 +160,23 @@ pub fn of(state: &RunState, witness: &Witness) -> (Vec<SnapshotFact>, DataLoss) 
                 step: step.id.clone(),
                 taken_ms: taken.map(|taken| taken.taken_ms).or_else(|| told(step, outputs)),
                 told_by: taken.map(|taken| taken.run.clone()).filter(|run| run != &state.run),
+                sentinel_ms: sentinel(state, step),
                 snapshot,
             }
         })
         .collect();
     (facts.collect(), lost(state, restored))
+}
+
+/// The newest sentinel that a check found where this step restored to.
+fn sentinel(state: &RunState, restore: &Step) -> Option<u64> {
+    let at =
+        |step: &Step, role: &str| step.targets.iter().find(|used| used.role == role).map(|used| used.target.clone());
+    let into = at(restore, "into")?;
+    let checks = state.steps().filter(|(step, now)| {
+        step.kind == StepKind::Validate && now.phase == Phase::Done && at(step, "target").as_ref() == Some(&into)
+    });
+    checks.filter_map(|(_, now)| now.outputs.as_ref()?.get("sentinel_ms")?.as_u64()).max()
 }
 
 /// What was lost, alone.
@@ -165,14 +189,14 @@ fn lost(state: &RunState, restored: Vec<Restored>) -> DataLoss {
         let unknown = Some("no step brought a recovery point back".to_owned());
         return DataLoss { unknown, ..DataLoss::default() };
     }
-    let times: Option<Vec<u64>> = restored.iter().map(|one| one.taken_ms).collect();
+    let times: Option<Vec<u64>> = restored.iter().map(Restored::point_ms).collect();
     let Some(oldest) = times.and_then(|times| times.into_iter().min()) else {
         let missing: Vec<&str> =
-            restored.iter().filter(|one| one.taken_ms.is_none()).map(|one| one.step.as_str()).collect();
+            restored.iter().filter(|one| one.point_ms().is_none()).map(|one| one.step.as_str()).collect();
         let unknown = format!("no event says when the recovery point of {} was taken", missing.join(", "));
         return DataLoss { restored, unknown: Some(unknown), ..DataLoss::default() };
     };
-    let at_most_ms = state.detected_at.unwrap_or(state.created_at).saturating_sub(oldest);
+    let at_most_ms = state.disaster_at().saturating_sub(oldest);
     let within_rpo = state.plan.objectives.rpo_ms.map(|rpo| at_most_ms <= rpo);
     DataLoss { restored, at_most_ms: Some(at_most_ms), within_rpo, unknown: None }
 }

@@ -13,6 +13,9 @@ pub struct Spent {
     /// From the alert to the making of the run, where an alert started it.
     #[serde(default)]
     pub declaring_ms: u64,
+    /// The run that this one goes on with, in another mode.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earlier_ms: u64,
     /// Steps that change something were under way. An engine that was down during an attempt counts here: the attempt
     /// lasted until it was known how it ended.
     pub executing_ms: u64,
@@ -32,11 +35,18 @@ pub struct Spent {
     pub engine_ms: u64,
 }
 
+// The form that serde asks for.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(ms: &u64) -> bool {
+    *ms == 0
+}
+
 impl Spent {
     /// Each part with its name, in the order in which they are listed.
-    pub fn parts(&self) -> [(&'static str, u64); 9] {
+    pub fn parts(&self) -> [(&'static str, u64); 10] {
         [
             ("from the alert to the run", self.declaring_ms),
+            ("the run that this one goes on with", self.earlier_ms),
             ("steps at work", self.executing_ms),
             ("verify and validate", self.validating_ms),
             ("undoing", self.undoing_ms),
@@ -61,8 +71,9 @@ pub struct Counter {
 impl Counter {
     /// Counts from the making of the run.
     pub fn new(state: &RunState) -> Self {
-        let declaring_ms = state.detected_at.map_or(0, |at| state.created_at.saturating_sub(at));
-        Self { spent: Spent { declaring_ms, ..Spent::default() }, ..Self::default() }
+        let declaring_ms = state.detected_at.map_or(0, |at| state.declared_at().saturating_sub(at));
+        let earlier_ms = state.created_at.saturating_sub(state.declared_at());
+        Self { spent: Spent { declaring_ms, earlier_ms, ..Spent::default() }, ..Self::default() }
     }
 
     /// Time passes in that state until the next event. That of a cleanup is none of the recovery.

@@ -114,7 +114,15 @@ impl Book {
         let steps = state.steps().zip(self.attempts).map(|((step, now), attempts)| {
             let (why, hint) = why(&now.phase);
             let by_hand = now.by_hand.as_ref().map(|hand| spoken("by hand, says", &hand.said));
-            let why = why.or(by_hand);
+            let carried = now.carried.as_ref().map(|from| match from.attempt {
+                0 => format!("taken over from run {}", from.run),
+                attempt => format!("taken over from run {}, attempt {attempt}", from.run),
+            });
+            let taken_over = match (carried, by_hand) {
+                (Some(carried), Some(hand)) => Some(format!("{carried}; {hand}")),
+                (carried, hand) => carried.or(hand),
+            };
+            let why = why.or(taken_over);
             StepFacts {
                 step: step.id.clone(),
                 kind: step.kind,

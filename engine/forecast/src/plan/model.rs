@@ -112,7 +112,7 @@ impl Model {
         let mut passed = asked.before.get();
         if let Some((state, now)) = live {
             state.steps().zip(&mut nodes).for_each(|((_, is), node)| place(is, now, node));
-            passed += now.saturating_sub(state.created_at) as f64 / 1e3;
+            passed += now.saturating_sub(state.declared_at()) as f64 / 1e3;
         }
         let after = connect(plan, &mut nodes);
         let wants_locks = !plan.locks().is_empty() && live.is_none_or(|(state, _)| state.wants_locks());

@@ -165,6 +165,7 @@ fn created(plan: &Plan) -> Event {
             runbook: String::new(),
             engine: "test".to_owned(),
             detected_at: None,
+            continues: None,
             said: said("test"),
         },
     )

@@ -45,7 +45,9 @@ fn lost(case: &Case<'_>) -> Cell {
             "What was brought back was taken after the run was made: nothing older came back.",
         );
     }
-    let told = loss.restored.iter().find_map(|one| one.told_by.as_ref());
+    let sentinel = loss.restored.iter().any(|one| one.sentinel_ms.is_some());
+    let how = if sentinel { " A sentinel that was found in what was restored tells so." } else { "" };
+    let told = loss.restored.iter().filter(|one| one.sentinel_ms.is_none()).find_map(|one| one.told_by.as_ref());
     let told = told.map_or_else(String::new, |run| {
         format!(" When the recovery point was taken is known from run {run}, on the engine's word.")
     });
@@ -53,7 +55,7 @@ fn lost(case: &Case<'_>) -> Cell {
     let (begun, it) = if detected { ("the alert began", "it") } else { ("the run was made", "the run") };
     let text = format!(
         "What was written later than {} before {begun} is not in what was brought back. It is the most that was \
-         lost: the disaster came before {it}.{told}",
+         lost: the disaster came before {it}.{how}{told}",
         duration(ms)
     );
     let tone = match loss.within_rpo {

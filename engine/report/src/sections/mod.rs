@@ -2,6 +2,7 @@
 //! kind of event that deserves a section gets a function here and a place in [`SECTIONS`].
 
 mod data;
+mod made;
 mod people;
 mod proof;
 mod steps;
@@ -17,8 +18,18 @@ use crate::verdict::Verdict;
 pub type Make = fn(&Case<'_>) -> Option<Section>;
 
 /// All of them, in the order of the page.
-pub const SECTIONS: [Make; 7] =
-    [times::section, steps::gantt, steps::dag, steps::table, data::section, people::section, proof::section];
+pub const SECTIONS: [Make; 10] = [
+    times::section,
+    steps::gantt,
+    steps::dag,
+    steps::table,
+    data::section,
+    made::suspects,
+    made::checks,
+    made::ledger,
+    people::section,
+    proof::section,
+];
 
 /// The whole page.
 pub fn page(case: &Case<'_>) -> Page {
@@ -64,6 +75,14 @@ fn heading(case: &Case<'_>) -> Vec<Labelled> {
         Labelled { label: "Ended", cell: Cell::text(ended) },
         Labelled { label: "Started by", cell: Cell::text(who) },
     ];
+    if let Some(earlier) = &facts.continues {
+        let what =
+            format!("run {}, a {}; {} steps taken over", earlier.run, earlier.mode.as_str(), earlier.carried.len());
+        found.push(Labelled { label: "Goes on with", cell: Cell::text(what) });
+    }
+    found.extend(
+        facts.continued_as.iter().map(|run| Labelled { label: "Continued as", cell: Cell::code(run.as_str()) }),
+    );
     found.extend(facts.owner.iter().map(|owner| Labelled { label: "Owner", cell: Cell::text(owner) }));
     if let Some(proof) = &case.proof {
         let trusted = proof.signatures.iter().filter(|one| one.trusted).count();

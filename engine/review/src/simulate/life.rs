@@ -76,6 +76,7 @@ impl<'a> World<'a> {
                 runbook: String::new(),
                 engine: "simulated".to_owned(),
                 detected_at: None,
+                continues: None,
                 said: said("simulated"),
             },
         );

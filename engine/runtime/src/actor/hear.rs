@@ -7,12 +7,29 @@ use lifeboat_core::{Error, event::EvidenceFile, ids::StepId};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::{Actor, Inbox};
+use super::{Actor, Inbox, Message};
 use crate::notice::{Asked, Verb};
+use crate::takeover::HandOver;
 
 impl Actor {
     pub(super) fn hear(&mut self, asked: Asked, answer: oneshot::Sender<Result<(), Error>>) -> Result<(), Error> {
-        match self.decided(asked) {
+        let decided = self.decided(asked);
+        self.answer(decided, answer)
+    }
+
+    /// The run ends, and another one goes on with it.
+    pub(super) fn hand_over(&mut self, to: HandOver, answer: oneshot::Sender<Result<(), Error>>) -> Result<(), Error> {
+        let HandOver { successor, next, said } = to;
+        let decided = decide::continue_as(&self.state, successor, next.plan, next.runbook, said);
+        self.answer(decided, answer)
+    }
+
+    fn answer(
+        &mut self,
+        decided: Result<EventKind, Error>,
+        answer: oneshot::Sender<Result<(), Error>>,
+    ) -> Result<(), Error> {
+        match decided {
             Ok(kind) => {
                 self.waiters.verbs.push(answer);
                 self.happen(kind)
@@ -30,7 +47,7 @@ impl Actor {
     pub(super) fn first_word(&mut self) -> Result<bool, Error> {
         let (asked, answer) = match self.messages.try_recv() {
             Ok(Inbox::First(asked, answer)) => (asked, answer),
-            Ok(Inbox::Asked(asked, answer)) => return self.hear(asked, answer).map(|()| true),
+            Ok(other) => return self.take(Message::Inbox(other)).map(|()| true),
             Err(_) => return Ok(true),
         };
         match self.decided(asked) {

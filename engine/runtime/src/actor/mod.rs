@@ -5,6 +5,7 @@
 
 mod hear;
 mod launch;
+mod locking;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::StepId;
 use lifeboat_core::outcome::Failure;
 use lifeboat_core::ports::{Append, Attempt, Direction};
-use lifeboat_core::state::{Heading, Locks, Phase, RunState, RunStatus};
+use lifeboat_core::state::{Heading, Phase, RunState, RunStatus};
 use lifeboat_core::{Error, apply};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -25,10 +26,10 @@ use crate::args;
 use crate::attempt::{Sink, Told};
 use crate::closing::{Closing, handed_back};
 use crate::engine::{Inner, summary};
-use crate::locks::Taking;
 use crate::notice::{Asked, Notice, Rest};
 use crate::places::{Place, Turn};
 use crate::rooms::Room;
+use crate::takeover::HandOver;
 
 /// Messages taken into one round: enough to share the append, few enough to bound it.
 const MESSAGES_PER_ROUND: usize = 1_024;
@@ -40,6 +41,10 @@ pub(crate) enum Inbox {
     Asked(Asked, oneshot::Sender<Result<(), Error>>),
     /// A verb that comes before everything else; if it is refused, the run is left as it is.
     First(Asked, oneshot::Sender<Result<(), Error>>),
+    /// The attempts of a paused run are asked to stop, and what is in doubt is asked about.
+    Settle,
+    /// The run ends, and another one goes on with it.
+    HandOver(Box<HandOver>, oneshot::Sender<Result<(), Error>>),
 }
 
 enum Message {
@@ -99,6 +104,8 @@ pub(crate) struct Actor {
     room: Option<Room>,
     locks_changed: watch::Receiver<u64>,
     closing: watch::Receiver<Closing>,
+    /// Whether somebody wants to know how the run stands, although it is paused.
+    settling: bool,
     /// Whether its locks were given back at its end.
     released: bool,
     /// Whether the run was taken up again with its locks: what an earlier engine still does is then fenced off.
@@ -139,6 +146,7 @@ impl Actor {
             room: None,
             locks_changed,
             closing,
+            settling: false,
             released: false,
             locks_anew: false,
             told_active: true,
@@ -199,36 +207,6 @@ impl Actor {
                 let Ok(message) = next.or_else(|_| self.messages.try_recv().map(Message::Inbox)) else { break };
                 self.take(message)?;
             }
-        }
-    }
-
-    /// Takes the run's locks before anything of it begins.
-    async fn lock(&mut self) -> Result<(), Error> {
-        let anew = std::mem::take(&mut self.locks_anew) && self.state.locks == Locks::Held;
-        if !self.state.wants_locks() && !anew {
-            if matches!(self.state.locks, Locks::Wanted { .. }) {
-                // A paused run lets the others pass.
-                self.inner.locks.leave(&self.state.run);
-            }
-            return Ok(());
-        }
-        // What changes while the locks are looked at is looked at again.
-        self.locks_changed.borrow_and_update();
-        let names = self.state.lock_names.clone();
-        match self.inner.locks.take(&self.state.run, &names).await.map_err(told)? {
-            Taking::Taken(fence) => self.happen(EventKind::LocksTaken { locks: names, fence }),
-            Taking::Held(held) if self.state.locks == (Locks::Wanted { held: held.clone() }) => Ok(()),
-            Taking::Held(held) => self.happen(EventKind::LocksAwaited { held }),
-        }
-    }
-
-    /// Gives the locks back once the end of the run is durable.
-    async fn unlock(&mut self) {
-        if self.state.result.is_none() {
-            self.released = false;
-        } else if !self.released && !self.state.lock_names.is_empty() {
-            self.released = true;
-            self.inner.locks.release(&self.state.run, &self.state.lock_names).await;
         }
     }
 
@@ -305,6 +283,14 @@ impl Actor {
                 self.handles_gone = true;
                 Ok(())
             }
+            Message::Inbox(Inbox::Settle) => {
+                self.settling = self.state.paused.is_some();
+                if self.settling {
+                    self.live.values().for_each(|live| live.sink.cancel());
+                }
+                Ok(())
+            }
+            Message::Inbox(Inbox::HandOver(to, answer)) => self.hand_over(*to, answer),
             Message::Inbox(Inbox::Asked(asked, answer) | Inbox::First(asked, answer)) => self.hear(asked, answer),
             Message::Told(told) => self.note(told),
         }
@@ -435,22 +421,28 @@ impl Actor {
         } else if matches!(self.state.heading, Heading::Cancelling { .. }) {
             self.live.values().for_each(|live| live.sink.cancel());
         }
-        for (step, number) in actions::probes(&self.state) {
+        for (step, number) in self.asked() {
             self.probe(step, number);
         }
         actions::wake_after(&self.state, self.looked_at)
     }
 
+    /// What is to be asked about: of a paused run nothing, unless somebody wants it settled.
+    fn asked(&self) -> Vec<(StepId, u32)> {
+        if self.settling { actions::doubts(&self.state) } else { actions::probes(&self.state) }
+    }
+
     /// Tells the handles where the run is. True when nothing goes on by itself.
     fn publish_rest(&mut self) -> bool {
         let wants_locks = self.state.wants_locks();
-        if self.rested_at == self.state.seq && self.rests.borrow().is_some() && !wants_locks {
+        let asking = self.settling && !self.asked().is_empty();
+        if self.rested_at == self.state.seq && self.rests.borrow().is_some() && !wants_locks && !asking {
             // A refused verb, or a late word of an attempt: nothing changed, and a state is not copied for nothing.
             return true;
         }
         let waits_for_time = if wants_locks { self.lock_comes_free() } else { self.state.waits_for_time() };
         // A probe that is still asked after its step was overtaken keeps nobody waiting.
-        let under_way = self.live.keys().any(|key| !key.probe);
+        let under_way = asking || self.live.keys().any(|key| !key.probe);
         let status = self.state.status();
         let rest = if status.is_final() {
             Some(Rest::Ended(Arc::new(self.state.clone())))
@@ -473,10 +465,6 @@ impl Actor {
             self.rests.send_replace(rest);
         }
         resting
-    }
-
-    fn lock_comes_free(&self) -> bool {
-        matches!(&self.state.locks, Locks::Wanted { held } if self.inner.locks.will_come_free(held))
     }
 
     #[cfg(feature = "mutants")]

@@ -17,4 +17,5 @@ mod overtaken;
 mod scale;
 mod storing;
 mod suspect;
+mod takeover;
 mod verbs;

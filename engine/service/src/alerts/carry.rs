@@ -9,7 +9,7 @@ use lifeboat_core::Error;
 use lifeboat_core::event::Said;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::plan::Mode;
-use lifeboat_core::state::Heading;
+use lifeboat_core::state::{Heading, RunState};
 use lifeboat_runtime::Verb;
 
 use super::verified;
@@ -153,7 +153,8 @@ async fn abort(app: &Arc<App>, incident: IncidentId, run: RunId) -> Carried {
 }
 
 async fn aborted(app: &Arc<App>, incident: &IncidentId, run: &RunId) -> Result<Vec<Fact>, Error> {
-    let turn = app.runs.turn(run).await;
+    let run = newest(app, run).await?.run;
+    let turn = app.runs.turn(&run).await;
     let mut state = turn.load().await?.state;
     let said = said(incident, "resolved before the point of no return: incident");
     if state.result.is_some() || state.heading != Heading::Forward {
@@ -175,17 +176,31 @@ async fn aborted(app: &Arc<App>, incident: &IncidentId, run: &RunId) -> Result<V
     Ok(facts(incident, &state))
 }
 
+/// The run of an incident as it is now: the one that goes on with it, where people went on in another mode. One that was decided on
+/// and is about to be made is not there yet; until then it is the one before.
+async fn newest(app: &App, run: &RunId) -> Result<RunState, Error> {
+    let mut state = app.runs.engine.load(run).await?.state;
+    while let Some(successor) = &state.continued_as {
+        state = match app.runs.engine.load(successor).await {
+            Ok(next) => next.state,
+            Err(error) if error.code.0 == "LB0501" => return Ok(state),
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(state)
+}
+
 /// Begins to look after a run.
 pub(crate) async fn look(app: Arc<App>, incident: IncidentId, run: String) -> Carried {
     let Ok(run) = RunId::parse(&run) else {
         return told(Fact::RunEnded { incident, outcome: "its name is none of a run".to_owned() });
     };
-    match app.runs.engine.load(&run).await {
-        Ok(loaded) => {
-            app.alerts.watch.add(&incident, &loaded.state);
+    match newest(&app, &run).await {
+        Ok(state) => {
+            app.alerts.watch.add(&incident, &run, &state);
             // What happened before it was looked after.
-            match app.runs.engine.load(&run).await {
-                Ok(again) => Carried { facts: facts(&incident, &again.state), again_ms: 0 },
+            match newest(&app, &run).await {
+                Ok(again) => Carried { facts: facts(&incident, &again), again_ms: 0 },
                 Err(_) => later(LOOK_AGAIN_MS),
             }
         }

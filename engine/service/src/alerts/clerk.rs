@@ -239,7 +239,7 @@ impl Clerk {
             let running = incidents.filter(|found| matches!(found.phase, Phase::Running { .. }));
             running.filter_map(|found| Some((found.id.clone(), found.run()?.to_owned()))).collect()
         };
-        app.alerts.watch.retain(|run| running.iter().any(|(_, name)| *name == run.0));
+        app.alerts.watch.retain(|incident| running.iter().any(|(id, _)| id == incident));
         for (incident, run) in running {
             let what = (incident.serial, "look");
             wanted.insert(what);

@@ -30,19 +30,20 @@ impl Watch {
         lock(&self.runs)
     }
 
-    /// Looks after a run from now on. What happened to it before is told by [`facts`].
-    pub(crate) fn add(&self, incident: &IncidentId, state: &RunState) {
+    /// Looks after the run of an incident from now on, under the name that the incident has for it: `state` is that of the run, or of
+    /// the one that goes on with it. What happened to it before is told by [`facts`].
+    pub(crate) fn add(&self, incident: &IncidentId, named: &RunId, state: &RunState) {
         let watched = Watched { incident: incident.clone(), edge: edge(&state.plan) };
-        self.runs().insert(state.run.clone(), watched);
+        self.runs().extend([(named.clone(), watched.clone()), (state.run.clone(), watched)]);
     }
 
     pub(crate) fn knows(&self, run: &RunId) -> bool {
         self.runs().contains_key(run)
     }
 
-    /// Keeps those runs only that are under way.
-    pub(crate) fn retain(&self, under_way: impl Fn(&RunId) -> bool) {
-        self.runs().retain(|run, _| under_way(run));
+    /// Keeps the runs of those incidents only.
+    pub(crate) fn retain(&self, under_way: impl Fn(&IncidentId) -> bool) {
+        self.runs().retain(|_, watched| under_way(&watched.incident));
     }
 
     /// All are looked at anew: something may have been missed.
@@ -52,7 +53,13 @@ impl Watch {
 
     /// What an event of a run is for its incident.
     pub(crate) fn heard(&self, run: &RunId, event: &Event) -> Option<Fact> {
-        let runs = self.runs();
+        let mut runs = self.runs();
+        if let EventKind::RunContinued { successor, plan, .. } = &event.kind {
+            // The incident goes on with the other run, and has no second one meanwhile.
+            let incident = runs.get(run)?.incident.clone();
+            runs.insert(successor.clone(), Watched { incident, edge: edge(plan) });
+            return None;
+        }
         let Watched { incident, edge } = runs.get(run)?;
         let incident = incident.clone();
         match &event.kind {
@@ -78,7 +85,7 @@ const fn word(result: RunResult) -> &'static str {
 /// Whether a run has begun what cannot be undone.
 pub(crate) fn past_no_return(state: &RunState) -> bool {
     let edge = edge(&state.plan);
-    state.steps().any(|(step, now)| edge.contains(&step.id) && now.attempts > 0)
+    state.steps().any(|(step, now)| edge.contains(&step.id) && (now.attempts > 0 || now.carried.is_some()))
 }
 
 /// What a run is for its incident, as it is now.
@@ -87,7 +94,8 @@ pub(crate) fn facts(incident: &IncidentId, state: &RunState) -> Vec<Fact> {
     if past_no_return(state) {
         facts.push(Fact::NoReturn { incident: incident.clone() });
     }
-    if state.result.is_some() {
+    // What another run goes on with has not ended for its incident.
+    if state.result.is_some() && state.continued_as.is_none() {
         let outcome = state.status().as_str().to_owned();
         facts.push(Fact::RunEnded { incident: incident.clone(), outcome });
     }

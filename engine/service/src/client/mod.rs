@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use crate::access::{NewToken, Token};
 use crate::alerts::IncidentView;
 use crate::http::{
-    AlertsPage, IncidentList, MadeToken, Me, NewRun, NotificationView, RunView, ScheduleList, ScheduleView, Tested,
+    AlertsPage, IncidentList, MadeToken, Me, NewMode, NewRun, NotificationView, RunView, ScheduleList, ScheduleView,
+    Tested,
 };
 use crate::library::RunbookView;
 use crate::net::connect;
@@ -129,6 +130,14 @@ impl Client {
     /// The service's.
     pub async fn start(&self, new: &NewRun) -> Result<RunView, Error> {
         self.ask(Method::POST, "/v1/runs", Some(new)).await
+    }
+
+    /// Goes on with a run in another mode, by the plan whose fingerprint is named. The run that goes on.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn take_over(&self, run: &RunId, new: &NewMode) -> Result<RunView, Error> {
+        self.ask(Method::POST, &format!("/v1/runs/{run}/takeover"), Some(new)).await
     }
 
     /// Speaks a verb; durable when this returns. It is recorded under the caller's login name.

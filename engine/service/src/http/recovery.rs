@@ -34,7 +34,7 @@ pub(super) fn gauges(app: &App, rows: &BTreeMap<RunId, Row>) -> Vec<Gauge<'stati
         let (RunStatus::Succeeded, Some(ended)) = (run.status, run.finished_at) else { continue };
         let entry = last.entry((run.runbook.as_str(), run.mode.as_str())).or_default();
         if ended >= entry.1 {
-            *entry = (ended.saturating_sub(run.created_at), ended);
+            *entry = (ended.saturating_sub(run.declared_at.unwrap_or(run.created_at)), ended);
         }
     }
     let all = app.library.all();
@@ -67,7 +67,7 @@ pub(super) fn gauges(app: &App, rows: &BTreeMap<RunId, Row>) -> Vec<Gauge<'stati
         },
         Gauge {
             name: "lifeboat_recovery_seconds",
-            help: "How long the last run that succeeded took, from its making to its end.",
+            help: "How long the last run that succeeded took, from its making to its end; with that of a run that it went on with.",
             values: labelled(|(took, _)| *took),
         },
         Gauge {

@@ -96,13 +96,20 @@ pub(crate) async fn begin(
     Ok(app.runs.engine.load(&run).await?.state)
 }
 
+/// The plan that was looked at is the one that it is.
+pub(super) fn same_plan(named: &Digest, is: &Digest) -> Result<(), Error> {
+    if named == is {
+        return Ok(());
+    }
+    Err(Error::new("LB1057", "the plan is not the one that was looked at")
+        .with("named", named)
+        .with("is", is)
+        .hint("something changed: the runbook, a plugin, an input; make the plan again, and look at it"))
+}
+
 fn looked_at(new: &NewRun, is: &Digest) -> Result<(), Error> {
     match &new.fingerprint {
-        Some(named) if named == is => Ok(()),
-        Some(named) => Err(Error::new("LB1057", "the plan is not the one that was looked at")
-            .with("named", named)
-            .with("is", is)
-            .hint("something changed: the runbook, a plugin, an input; make the plan again, and look at it")),
+        Some(named) => same_plan(named, is),
         None if new.mode == Mode::Drill => Ok(()),
         None => {
             Err(Error::new("LB1057", format!("a run in mode {} names the plan that was looked at", new.mode.as_str()))
@@ -111,7 +118,8 @@ fn looked_at(new: &NewRun, is: &Digest) -> Result<(), Error> {
     }
 }
 
-fn created(app: &App, state: &lifeboat_core::state::RunState) -> Result<Response, Problem> {
+/// The answer that a run was made.
+pub(super) fn created(app: &App, state: &lifeboat_core::state::RunState) -> Result<Response, Problem> {
     let mut response = answer::of_run(StatusCode::CREATED, &RunView::of(app, state), state.seq)?;
     if let Ok(place) = HeaderValue::from_str(&format!("/v1/runs/{}", state.run)) {
         response.headers_mut().insert(header::LOCATION, place);

@@ -153,7 +153,7 @@ pub(super) fn spoken_since(loaded: &Loaded, seq: u64, verb: &Verb, said: &Said) 
 }
 
 /// A verb that names a state is spoken in that state only.
-fn unchanged(headers: &HeaderMap, seq: u64) -> Result<(), Problem> {
+pub(super) fn unchanged(headers: &HeaderMap, seq: u64) -> Result<(), Problem> {
     match ask::if_match(headers)? {
         Some(named) if named != seq => Err(Error::new("LB1063", "the run has changed since it was looked at")
             .with("named", named)

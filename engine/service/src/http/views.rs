@@ -65,6 +65,14 @@ pub struct RunView {
     /// The runs that have locks that this one waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<String>,
+    /// The run that it goes on with in another mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub continues: Option<RunId>,
+    /// The run that goes on with it in another mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub continued_as: Option<RunId>,
     /// Why nobody carries it on, though it has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Problem>,
@@ -108,6 +116,10 @@ pub struct StepView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub by_hand: Option<Said>,
+    /// The run that did it, where this one took it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub taken_over_from: Option<RunId>,
 }
 
 /// A page of steps, in the order of the runbook.
@@ -157,6 +169,8 @@ impl RunView {
             asking: RunHandle::asking(state),
             paused_by: state.paused.as_ref().map(|said| said.by.clone()),
             waits_for,
+            continues: state.continues.as_ref().map(|earlier| earlier.run.clone()),
+            continued_as: state.continued_as.clone(),
             stopped: app.runs.why_stopped(&state.run).filter(|_| !ended).map(Problem::from),
         }
     }
@@ -177,6 +191,7 @@ impl StepView {
             outputs: now.outputs.clone(),
             approval: step.approval.as_ref().and_then(|approval| serde_json::to_value(approval).ok()),
             by_hand: now.by_hand.as_ref().map(|by_hand| by_hand.said.clone()),
+            taken_over_from: now.carried.as_ref().map(|from| from.run.clone()),
         }
     }
 }

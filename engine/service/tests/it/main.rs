@@ -18,6 +18,7 @@ mod restart;
 mod rights;
 mod schedules;
 mod streams;
+mod takeover;
 mod tls;
 mod traces;
 mod unlucky;

@@ -7,7 +7,7 @@ use crate::bench::{Bench, all};
 
 /// Calls, and what is answered to: viewer, operator, approver, admin, operator of drills only, operator of another runbook.
 /// `{f}` is a waiting run in earnest, `{d}` a waiting drill. 2 stands for a success, or a refusal that is not about rights.
-const TABLE: [(&str, &str, [u16; 6]); 23] = [
+const TABLE: [(&str, &str, [u16; 6]); 24] = [
     ("GET", "/v1/me", [2, 2, 2, 2, 2, 2]),
     ("GET", "/v1/runs", [2, 2, 2, 2, 2, 2]),
     ("GET", "/v1/runs/{f}", [2, 2, 2, 2, 2, 403]),
@@ -25,6 +25,7 @@ const TABLE: [(&str, &str, [u16; 6]); 23] = [
     ("POST", "/v1/runs/{f}/steps/go/attest", [403, 2, 403, 2, 403, 403]),
     ("POST", "/v1/runs/{f}/unpause", [403, 2, 403, 2, 403, 403]),
     ("POST", "/v1/runs/{d}/unpause", [403, 2, 403, 2, 2, 403]),
+    ("POST", "/v1/runs/{f}/takeover", [403, 2, 403, 2, 403, 403]),
     ("POST", "/v1/runs/{f}/resume", [403, 2, 403, 2, 403, 403]),
     ("POST", "/v1/runs/{f}/steps/none/approve", [403, 403, 2, 2, 403, 403]),
     ("POST", "/v1/runs/{f}/steps/none/deny", [403, 403, 2, 2, 403, 403]),
@@ -40,6 +41,7 @@ fn body(path: &str) -> Value {
         // Refused for what was not looked at, once rights are no matter any more.
         "runs" => plan,
         "tokens" => json!({ "owner": "x", "roles": ["viewer"], "expires_in_s": 60 }),
+        "takeover" => json!({ "mode": "switchover" }),
         "approve" => json!({ "fingerprint": "blake3:00" }),
         _ => json!({}),
     }

@@ -162,6 +162,15 @@ fn text(world: &World, file: &Path, verdict: &Verdict) -> String {
             manifest.fingerprint
         ));
     }
+    for earlier in verdict.contents.iter().filter_map(|contents| contents.facts.continues.as_ref()) {
+        let (run, mode, events, chain) = (&earlier.run, earlier.mode.as_str(), earlier.events, &earlier.chain);
+        text.push_str(&format!(
+            "\n  goes on with run {run}, a {mode}: its evidence ends with event {events}, chain {chain}"
+        ));
+    }
+    for next in verdict.contents.iter().filter_map(|contents| contents.facts.continued_as.as_ref()) {
+        text.push_str(&format!("\n  run {next} goes on with it"));
+    }
     text.trim_end().to_owned()
 }
 

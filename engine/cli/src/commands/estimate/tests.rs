@@ -90,7 +90,10 @@ fn created(plan: &Plan) -> Event {
     let said = Said { by: "ann".to_owned(), why: String::new() };
     let (plan, fingerprint) = (Box::new(plan.clone()), plan.fingerprint());
     let (run, runbook, engine) = (RunId("r-1".to_owned()), String::new(), "test".to_owned());
-    Event::new(0, EventKind::RunCreated { run, plan, fingerprint, runbook, engine, detected_at: None, said })
+    Event::new(
+        0,
+        EventKind::RunCreated { run, plan, fingerprint, runbook, engine, detected_at: None, continues: None, said },
+    )
 }
 
 #[test]
