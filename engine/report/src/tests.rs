@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lifeboat_core::event::Event;
 use lifeboat_core::outcome::FailureKind;
-use lifeboat_core::plan::{Effect, Mode, StepKind};
+use lifeboat_core::plan::{Effect, Mode, StepKind, TargetUse};
 use lifeboat_evidence::facts::of;
 use lifeboat_evidence::{Facts, Witness};
 use lifeboat_runtime::Verb;
@@ -93,6 +93,38 @@ async fn recovery() -> Vec<Event> {
     rig.events(&run)
 }
 
+/// A drill of a suspect snapshot, with its sentinel, whose checks miss a damage, and of which something cannot be removed.
+async fn drill() -> Vec<Event> {
+    let rig = Rig::new();
+    let why = "100 % of the files read look encrypted";
+    let restored = json!({"snapshot": "ab12", "time_ms": 1_699_999_990_000_u64, "suspect": [why]});
+    rig.world.acts("rebuild", slow(4_000, Act::Done(Some(restored))));
+    let tried = json!([
+        {"corruption": "flip", "file": "orders.db", "caught": true, "said": "the digest is another one"},
+        {"corruption": "drop", "file": "a|b.txt", "caught": false, "said": ""},
+    ]);
+    let checked = json!({"checks": tried, "sentinel_ms": 1_699_999_970_000_u64});
+    rig.world.acts("smoke", slow(1_000, Act::Done(Some(checked))));
+    let mut plan = PlanBuilder::new()
+        .step("rebuild")
+        .lock("copy")
+        .makes("what is restored")
+        .step("smoke")
+        .after(["rebuild"])
+        .build();
+    let name = plan.steps[0].targets[0].target.clone();
+    let kinds = [(StepKind::Restore, "into"), (StepKind::Validate, "target")];
+    for (step, (kind, role)) in plan.steps.iter_mut().zip(kinds) {
+        step.kind = kind;
+        step.targets = vec![TargetUse { role: role.into(), target: name.clone() }];
+        step.makes.iter_mut().for_each(|makes| makes.target = name.clone());
+    }
+    (plan.runbook, plan.mode) = ("orders".into(), Mode::Drill);
+    plan.objectives.rpo_ms = Some(60_000);
+    let state = rig.run(plan).await;
+    rig.events(&state.run)
+}
+
 /// A run whose every name is an attack, and that fails and is undone.
 async fn hostile() -> Vec<Event> {
     let rig = Rig::new();
@@ -128,6 +160,7 @@ async fn golden_pages() {
     golden("recovery.html", &html(&page).unwrap());
     golden("recovery.md", &markdown(&page).unwrap());
     golden("hostile.md", &markdown(&page_of(&hostile().await)).unwrap());
+    golden("drill.md", &markdown(&page_of(&drill().await)).unwrap());
 }
 
 #[tokio::test]

@@ -23,7 +23,10 @@ pub(super) fn gantt(case: &Case<'_>) -> Option<Section> {
     };
     let mut blocks = vec![Block::figure(figure)];
     if drawn.left_out > 0 {
-        let text = format!("{} steps are not in the picture: they never began, or there are too many.", drawn.left_out);
+        let text = match drawn.left_out {
+            1 => "1 step is not in the picture: it never began, or there are too many.".to_owned(),
+            left_out => format!("{left_out} steps are not in the picture: they never began, or there are too many."),
+        };
         blocks.push(Block::text(Cell::toned(Tone::Soft, text)));
     }
     Some(Section { id: "gantt", title: "The run over its time", blocks })
