@@ -19,6 +19,7 @@ mod newcomer;
 mod notify;
 mod ops;
 mod people;
+mod readiness;
 mod recovery;
 mod remote;
 mod s3;
