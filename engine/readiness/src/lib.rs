@@ -19,3 +19,6 @@ pub use lints::overlapping;
 pub use look::{Question, in_words, look, lost};
 pub use past::{Lesson, Past, worth_reading};
 pub use row::{Readiness, Row};
+
+#[cfg(test)]
+mod tests;
