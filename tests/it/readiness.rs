@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::bench::Bench;
 
-const RECOVER: &str = r#"modes "failover" "drill"
+const RECOVER: &str = r#"modes "failover"
     input "reason" type="string" required=#true
     verify "prove" snapshot="latest" from="vault" depth="index"
     restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="back" { after "prove" }
