@@ -20,6 +20,7 @@ mod newcomer;
 mod notify;
 mod ops;
 mod people;
+mod readiness;
 mod recovery;
 mod rehearsal;
 mod remote;

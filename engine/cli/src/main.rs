@@ -16,6 +16,7 @@ mod exit;
 mod files;
 mod live;
 mod log;
+mod looking;
 mod memory;
 mod past;
 mod screen;

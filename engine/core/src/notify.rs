@@ -31,6 +31,8 @@ pub enum About {
     RtoAtRisk,
     /// What starts runs by itself needs a person: an alert or a schedule that may start nothing more.
     Automation,
+    /// A runbook could not be carried out now.
+    NotReady,
     /// A step of a runbook says so.
     Step,
     /// A person tries the channel.
@@ -39,7 +41,7 @@ pub enum About {
 
 impl About {
     /// All that a channel can be asked to tell, in the order in which they are listed to people.
-    pub const CHOICE: [About; 8] = [
+    pub const CHOICE: [About; 9] = [
         About::Approval,
         About::NeedsPerson,
         About::Failed,
@@ -48,10 +50,18 @@ impl About {
         About::DrillSucceeded,
         About::RtoAtRisk,
         About::Automation,
+        About::NotReady,
     ];
     /// What a channel tells where the operator says nothing: all that a person has to do something about.
-    pub const USUAL: [About; 6] =
-        [About::Approval, About::NeedsPerson, About::Failed, About::DrillFailed, About::RtoAtRisk, About::Automation];
+    pub const USUAL: [About; 7] = [
+        About::Approval,
+        About::NeedsPerson,
+        About::Failed,
+        About::DrillFailed,
+        About::RtoAtRisk,
+        About::Automation,
+        About::NotReady,
+    ];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -64,6 +74,7 @@ impl About {
             About::DrillSucceeded => "drill-succeeded",
             About::RtoAtRisk => "rto-at-risk",
             About::Automation => "automation",
+            About::NotReady => "not-ready",
             About::Step => "step",
             About::Test => "test",
         }
@@ -78,7 +89,7 @@ impl About {
     pub const fn severity(self) -> &'static str {
         match self {
             About::Approval | About::NeedsPerson | About::Failed | About::RtoAtRisk => "critical",
-            About::DrillFailed | About::Automation => "warning",
+            About::DrillFailed | About::Automation | About::NotReady => "warning",
             About::Succeeded | About::DrillSucceeded | About::Step | About::Test => "info",
         }
     }

@@ -1,5 +1,6 @@
 //! How the service is set up: the node `service` of the operator's file, read and checked.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -35,6 +36,18 @@ pub struct Service {
     /// Where people reach the service, as `https://dr.example.net`, without a slash at the end: the beginning of links in
     /// messages. `None`: messages have no links.
     pub public_url: Option<String>,
+    /// How readiness is looked at without anybody asking. `None`: it is not.
+    pub readiness: Option<ReadinessLooks>,
+}
+
+/// How readiness is looked at without anybody asking: all good runbooks, in all modes but drill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadinessLooks {
+    /// The time between two looks at one runbook. At a start and after a change it is looked at once.
+    pub every_ms: u64,
+    /// Values for inputs that are required, by their names.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
 }
 
 /// Where traces go: OTLP over HTTP.
@@ -75,6 +88,7 @@ impl Default for Service {
             grace_ms: 30_000,
             traces: None,
             public_url: None,
+            readiness: None,
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct Inner {
     /// Where guests run.
     pub(crate) runtime: Handle,
     owned: Option<Runtime>,
+    /// The host whose threads these are, where they are another one's.
+    _lent: Option<Arc<Inner>>,
     /// Turns of attempts.
     pub(crate) attempts: Arc<Semaphore>,
     /// The highest fencing token that each lock has seen in this process.
@@ -161,12 +163,40 @@ impl Host {
             vaults: RwLock::default(),
             runtime: runtime.handle().clone(),
             owned: Some(runtime),
+            _lent: None,
             attempts: Arc::new(Semaphore::new(turns - turns / 4)),
             fences: Mutex::default(),
             stores: Arc::new(Semaphore::new(turns / 4)),
             options,
         };
         Ok(Host { inner: Arc::new(inner) })
+    }
+
+    /// The same plugins, threads and bounds under another operator's file: one that takes more for lost. For looks, and not for
+    /// attempts: fences are not shared. What is loaded into one of the two afterwards is not in the other.
+    pub fn under(&self, operator: Operator) -> Host {
+        let lender = &self.inner;
+        let plugins = lender.plugins.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let vaults = lender.vaults.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let inner = Inner {
+            options: lender.options.clone(),
+            engine: lender.engine.clone(),
+            linker: lender.linker.clone(),
+            // What is loaded here is compiled anew: nothing is, where only a look is taken.
+            cache: None,
+            plugins: RwLock::new(plugins),
+            http: Arc::new(Hub::new(&operator, Times::of(&operator.http))),
+            operator,
+            secrets: Arc::clone(&lender.secrets),
+            vaults: RwLock::new(vaults),
+            runtime: lender.runtime.clone(),
+            owned: None,
+            _lent: Some(Arc::clone(lender)),
+            attempts: Arc::clone(&lender.attempts),
+            fences: Mutex::default(),
+            stores: Arc::clone(&lender.stores),
+        };
+        Host { inner: Arc::new(inner) }
     }
 
     /// Loads a plugin from a `.wasm` file: a component, or a core module that carries its interface. A plugin of the same

@@ -136,6 +136,6 @@ mod tests {
         let long = plain(&"ü".repeat(5_000));
         assert!(long.ends_with("… (cut)") && long.chars().count() == TEXT_MAX + 7);
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
-        assert_eq!(Message::samples().len(), 20);
+        assert_eq!(Message::samples().len(), 22);
     }
 }

@@ -1,16 +1,18 @@
 //! The service of the operator's file: where it listens, and for whom.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use lifeboat_core::service::{Collector, Service, ServiceTls};
+use lifeboat_core::service::{Collector, ReadinessLooks, Service, ServiceTls};
 
-use crate::fields::{Fields, at_most_args, no_props, string};
+use crate::fields::{Fields, at_most_args, no_block, no_props, string};
 use crate::operator::resolve;
 use crate::report::Report;
 use crate::syntax::Node;
+use crate::values::twice;
 
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "listen",
     "plain",
     "tls",
@@ -22,7 +24,10 @@ const FIELDS: [&str; 11] = [
     "grace",
     "traces",
     "public-url",
+    "readiness",
 ];
+/// The shortest and the longest time between two looks at the readiness of a runbook.
+const LOOKS_MS: (u64, u64) = (1_000, 30 * 86_400_000);
 /// The longest time that a service may take to stop: ten minutes. Whoever stops it waits.
 const GRACE_MAX_MS: u64 = 10 * 60 * 1_000;
 
@@ -83,6 +88,17 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
             }
         };
     }
+    if let Some(field) = fields.one("readiness", report) {
+        service.readiness = match field.node {
+            Some(node) => readiness(node, report),
+            None => {
+                report
+                    .error("LB0118", field.span, "'readiness' needs an interval")
+                    .help("write readiness every=\"1h\"");
+                None
+            }
+        };
+    }
     fields.refuse_rest(&FIELDS, report);
     if !report.has_errors()
         && let Err(error) = service.safe()
@@ -115,6 +131,42 @@ fn public_url(fields: &mut Fields<'_>, report: &mut Report) -> Option<String> {
             .help("write public-url \"https://dr.example.net\"");
     }
     Some(bare.to_owned())
+}
+
+/// How readiness is looked at without anybody asking.
+fn readiness(node: &Node, report: &mut Report) -> Option<ReadinessLooks> {
+    at_most_args(node, 0, report);
+    let mut fields = Fields::new(node);
+    let every = fields.duration("every", report);
+    let mut inputs = BTreeMap::new();
+    for field in fields.all("input") {
+        if let Some(node) = field.node {
+            no_props(node, report);
+            no_block(node, report);
+        }
+        let [name, value] = field.args.as_slice() else {
+            report
+                .error("LB0111", field.span, "'input' is a name and a value")
+                .help("write input \"reason\" \"a look at readiness\"");
+            continue;
+        };
+        if let (Some(name), Some(value)) = (string(name, "input", report), string(value, "input", report))
+            && inputs.insert(name.text.clone(), value.text).is_some()
+        {
+            twice(&name.text, name.span, report);
+        }
+    }
+    fields.refuse_rest(&["every", "input"], report);
+    let Some((every_ms, span)) = every else {
+        report.error("LB0118", node.head, "'readiness' needs an interval").help("write readiness every=\"1h\"");
+        return None;
+    };
+    if !(LOOKS_MS.0..=LOOKS_MS.1).contains(&every_ms) {
+        report
+            .error("LB0120", span, "'every' is between 1s and 30d")
+            .help("to look at readiness takes its time: an hour is usual");
+    }
+    Some(ReadinessLooks { every_ms, inputs })
 }
 
 fn tls(node: &Node, folder: &Path, report: &mut Report) -> Option<ServiceTls> {
@@ -157,7 +209,7 @@ mod tests {
         assert_eq!(parse("service"), Ok(Some(Service::default())));
         let text = "service {\n listen \"0.0.0.0:443\"\n runbooks \"books\" \"/srv/more\"\n tls cert=\"c.pem\" key=\"/k.pem\" client-ca=\"ca.pem\"\n\
                     rate 60\n connections 10\n open-metrics #true\n sole-approver #true\n grace \"1m\"\n\
-                    traces \"http://127.0.0.1:4318\"\n}";
+                    traces \"http://127.0.0.1:4318\"\n readiness every=\"1h\" { input \"reason\" \"a look\" }\n}";
         let service = parse(text).unwrap().unwrap();
         assert_eq!(service.listen.to_string(), "0.0.0.0:443");
         assert_eq!(service.runbooks, [PathBuf::from("/etc/books"), PathBuf::from("/srv/more")]);
@@ -167,6 +219,8 @@ mod tests {
         assert_eq!((service.rate, service.connections, service.grace_ms), (60, 10, 60_000));
         assert_eq!(service.traces.unwrap().authority(), "127.0.0.1:4318");
         assert!(service.open_metrics && service.sole_approver && !service.plain);
+        let inputs = BTreeMap::from([("reason".to_owned(), "a look".to_owned())]);
+        assert_eq!(service.readiness, Some(ReadinessLooks { every_ms: 3_600_000, inputs }));
     }
 
     #[test]
@@ -188,6 +242,14 @@ mod tests {
             ("service { traces \"127.0.0.1:4318\" }", "LB1110"),
             ("service { traces #true }", "LB0113"),
             ("service\nservice", "LB0405"),
+            ("service { readiness }", "LB0118"),
+            ("service { readiness \"1h\" }", "LB0112"),
+            ("service { readiness every=\"1ms\" }", "LB0120"),
+            ("service { readiness every=\"31d\" }", "LB0120"),
+            ("service { readiness every=\"soon\" }", "LB0117"),
+            ("service { readiness every=\"1h\" { input \"reason\" } }", "LB0111"),
+            ("service { readiness every=\"1h\" { input \"a\" \"b\"; input \"a\" \"c\" } }", "LB0119"),
+            ("service { readiness every=\"1h\" often=#true }", "LB0110"),
         ] {
             assert_eq!(parse(bad).unwrap_err()[0], code, "{bad}");
         }

@@ -16,6 +16,7 @@ use crate::library::Library;
 use crate::limit::Limit;
 use crate::metrics::Metrics;
 use crate::once::Once;
+use crate::readiness::Looks;
 use crate::runs::Runs;
 use crate::schedules::Schedules;
 use crate::workshop::Workshop;
@@ -63,6 +64,7 @@ pub(crate) struct App {
     pub(crate) once: Once,
     pub(crate) alerts: Desk,
     pub(crate) schedules: Schedules,
+    pub(crate) looks: Looks,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) calls: Limit<String>,
     pub(crate) strangers: Limit<std::net::IpAddr>,
@@ -90,6 +92,7 @@ impl App {
             audit: Audit::new(Arc::clone(&store)),
             alerts: Desk::new(Arc::clone(&store), hooks),
             schedules: Schedules::new(Arc::clone(&store)),
+            looks: Looks::new(Arc::clone(&store)),
             once: Once::new(store),
             dispatcher,
             calls: Limit::new(settings.rate),

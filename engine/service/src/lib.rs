@@ -25,6 +25,7 @@ mod net;
 mod notices;
 mod once;
 mod problem;
+mod readiness;
 mod runs;
 pub mod schedules;
 mod server;
@@ -39,12 +40,15 @@ pub use crate::audit::Entry;
 pub use crate::http::openapi;
 pub use crate::http::{
     AlertsPage, ApproveBody, AttestBody, CancelBody, DueView, EventView, IncidentList, MadeToken, MarkDoneBody, Me,
-    NewMode, NewPlan, NewRun, NotificationView, PlanView, RunRow, RunView, RunsPage, SaidBody, ScheduleList,
-    ScheduleView, StepView, Tested, paths,
+    NewMode, NewPlan, NewReadiness, NewRun, NotificationView, PlanView, ReadinessPage, RunRow, RunView, RunsPage,
+    SaidBody, ScheduleList, ScheduleView, SnapshotsPage, StepView, Tested, paths,
 };
 pub use crate::library::RunbookView;
 pub use crate::measured::Measured;
 pub use crate::metrics::Metrics;
 pub use crate::problem::Problem;
+pub use crate::readiness::{LookedAt, too_long};
 pub use crate::server::Server;
-pub use crate::workshop::{AlertTrigger, Compiled, Diagnosis, InputView, Looked, Refused, ScheduleRule, Workshop};
+pub use crate::workshop::{
+    AlertTrigger, Asked, Compiled, Diagnosis, InputView, Looked, Refused, ScheduleRule, SnapshotView, Workshop,
+};

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::SystemTime;
 
@@ -48,6 +49,8 @@ pub struct RunbookView {
 type Mark = Option<(SystemTime, u64)>;
 
 struct Seen {
+    /// Counts the looks at files: another number, another look.
+    number: u64,
     marks: Vec<(PathBuf, Mark)>,
     looked: Looked,
 }
@@ -59,6 +62,9 @@ pub(crate) struct Library {
     seen: std::sync::Mutex<BTreeMap<PathBuf, Seen>>,
     shown: RwLock<Arc<Vec<RunbookView>>>,
     starts: RwLock<Starts>,
+    /// The number of the last look at each file.
+    numbers: RwLock<Arc<BTreeMap<String, u64>>>,
+    looks: AtomicU64,
 }
 
 /// What starts runs by itself, of all good runbooks.
@@ -81,12 +87,22 @@ impl Library {
             seen: std::sync::Mutex::default(),
             shown: RwLock::default(),
             starts: RwLock::default(),
+            numbers: RwLock::default(),
+            looks: AtomicU64::new(0),
         }
     }
 
     /// All runbooks, by name.
     pub(crate) fn all(&self) -> Arc<Vec<RunbookView>> {
         Arc::clone(&read(&self.shown))
+    }
+
+    /// The good runbooks, each with a number that is another one once its file, or one that is read for it, has changed.
+    pub(crate) fn good(&self) -> Vec<(RunbookView, u64)> {
+        let numbers = Arc::clone(&read(&self.numbers));
+        let all = self.all();
+        let good = all.iter().filter(|view| view.good);
+        good.map(|view| (view.clone(), numbers.get(&view.file).copied().unwrap_or_default())).collect()
     }
 
     /// When runbooks run by themselves.
@@ -143,10 +159,13 @@ impl Library {
             let mut marks = vec![(file.clone(), before)];
             marks.extend(looked.files.iter().map(|path| (path.clone(), mark(path))));
             tracing::info!(file = %file.display(), name = looked.name.as_deref(), "looked at a runbook");
-            seen.insert(file, Seen { marks, looked });
+            let number = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
+            seen.insert(file, Seen { number, marks, looked });
         }
         let shown = show(&seen, trouble);
         let starts = starts(&seen, &shown);
+        let numbers = seen.iter().map(|(file, seen)| (file.display().to_string(), seen.number)).collect();
+        *write(&self.numbers) = Arc::new(numbers);
         *write(&self.starts) = starts;
         *write(&self.shown) = Arc::new(shown);
     }

@@ -44,6 +44,25 @@ impl Problem {
         Self { diagnostics, ..Self::from(error) }
     }
 
+    /// Something that the service had to ask has failed: a vault, a plugin, a secret.
+    pub(crate) fn below(error: Error) -> Self {
+        tracing::warn!(code = %error.code, "{error}");
+        Self::of(error, StatusCode::BAD_GATEWAY)
+    }
+
+    fn of(error: Error, status: StatusCode) -> Self {
+        Self {
+            kind: format!("urn:lifeboat:{}", error.code),
+            title: error.message,
+            status: status.as_u16(),
+            code: error.code.0.into_owned(),
+            hint: error.hint,
+            context: error.context,
+            diagnostics: Vec::new(),
+            retry_after_s: None,
+        }
+    }
+
     /// The error that it was.
     pub fn error(self) -> Error {
         let code = lifeboat_core::Code(std::borrow::Cow::Owned(self.code));
@@ -62,16 +81,7 @@ impl From<Error> for Problem {
         if status.is_server_error() {
             tracing::error!(code = %error.code, "{error}");
         }
-        Self {
-            kind: format!("urn:lifeboat:{}", error.code),
-            title: error.message,
-            status: status.as_u16(),
-            code: error.code.0.into_owned(),
-            hint: error.hint,
-            context: error.context,
-            diagnostics: Vec::new(),
-            retry_after_s: None,
-        }
+        Self::of(error, status)
     }
 }
 
@@ -94,13 +104,14 @@ fn status_of(code: &str) -> StatusCode {
         "LB1063" => StatusCode::PRECONDITION_FAILED,
         "LB1058" => StatusCode::PAYLOAD_TOO_LARGE,
         "LB1073" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "LB0507" | "LB0508" | "LB0901" | "LB1011" | "LB1012" | "LB1018" | "LB1061" | "LB1064" | "LB1196" => {
+        "LB0507" | "LB0508" | "LB0901" | "LB1011" | "LB1012" | "LB1018" | "LB1061" | "LB1064" | "LB1155" | "LB1196" => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         "LB1060" => StatusCode::TOO_MANY_REQUESTS,
-        "LB0510" | "LB0601" | "LB0603" | "LB0606" | "LB1031" | "LB1034" | "LB1065" | "LB1068" => {
+        "LB0510" | "LB0601" | "LB0603" | "LB0606" | "LB1031" | "LB1034" | "LB1065" | "LB1068" | "LB1202" => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        "LB1201" => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -62,6 +62,7 @@ impl Server {
         let taken_up = app.runs.take_up().await?;
         others.extend(crate::alerts::begin(&app).await);
         others.push(crate::schedules::begin(&app));
+        others.extend(crate::readiness::begin(&app));
         others.push(Notices::follow(&app, notices));
         app.ready.store(true, Ordering::Release);
         let doors = Doors::new(&app, crate::http::router(&app));

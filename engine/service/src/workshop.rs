@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use lifeboat_core::Error;
 use lifeboat_core::plan::{Mode, Objectives, Plan};
+use lifeboat_core::ports::BoxFuture;
 use lifeboat_core::verified::Policy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use lifeboat_alerts::kernel::Trigger;
+use lifeboat_readiness::{Past, Row};
 use lifeboat_schedule::{Rule, Spec};
 
 /// A mistake or a warning about a runbook, as `lifeboat check --format json` prints it.
@@ -122,6 +126,45 @@ pub enum Refused {
     Error(Error),
 }
 
+/// What readiness is looked at.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// How often its runbook wants to be drilled.
+    pub verification: Option<Policy>,
+    /// What earlier runs say.
+    pub past: Past,
+    /// The site that is taken for lost.
+    pub site_lost: Option<String>,
+    /// How long it may take. What was not looked at by then is told in a row.
+    pub limit: Duration,
+}
+
+/// A snapshot of a vault, as `lifeboat snapshots --format json` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SnapshotView {
+    /// Its id.
+    pub id: String,
+    /// When it was taken, in milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// What it is of.
+    pub label: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Files in it.
+    pub files: u64,
+    /// Bytes in it.
+    pub bytes: u64,
+    /// Bytes that it added to the vault.
+    pub bytes_added: u64,
+    /// The snapshot that it was made after.
+    pub parent: Option<String>,
+    /// Why it is suspect, if it is.
+    pub suspect: Vec<String>,
+}
+
 /// Makes plans of runbooks. Its methods may take long, and are called where that does no harm.
 pub trait Workshop: Send + Sync + 'static {
     /// Looks at a file in all modes.
@@ -131,6 +174,16 @@ pub trait Workshop: Send + Sync + 'static {
     /// # Errors
     /// Its mistakes, or what else is in the way.
     fn compile(&self, file: &Path, mode: Mode, inputs: &BTreeMap<String, String>) -> Result<Compiled, Refused>;
+    /// Looks whether a plan could be carried out now. Nothing is changed by it.
+    ///
+    /// # Errors
+    /// `LB1155` the plan has nothing at the site that is taken for lost.
+    fn readiness(&self, asked: Asked) -> BoxFuture<'_, Result<Vec<Row>, Error>>;
+    /// The snapshots of a vault that a plan names, oldest first.
+    ///
+    /// # Errors
+    /// `LB0902` there is no such vault; what the vault has against it.
+    fn snapshots(&self, plan: Plan, vault: String) -> BoxFuture<'_, Result<Vec<SnapshotView>, Error>>;
     /// The plugins, each as it describes itself, with its digest.
     fn plugins(&self) -> Vec<Value>;
     /// The roles of a person, for approvals; `None` where the operator keeps no list.

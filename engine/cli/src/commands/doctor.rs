@@ -73,7 +73,7 @@ pub fn doctor(world: &World) -> Result<Exit, Error> {
                 rows.push(Row::new(true, text));
             }
             secrets(&operator, &mut rows);
-            rows.extend(super::readiness::overlapping(&operator).into_iter().map(|(drill, production)| {
+            rows.extend(lifeboat_readiness::overlapping(&operator).into_iter().map(|(drill, production)| {
                 let text = format!("LB1157: drills may change {drill}, and production's {production} is there");
                 Row::new(false, text)
             }));

@@ -8,7 +8,7 @@ use lifeboat_core::measure::{Measured, measure};
 use lifeboat_core::plan::Mode;
 use lifeboat_core::ports::Clock;
 use lifeboat_core::state::{RunState, RunStatus};
-use lifeboat_core::verified::{Drill, Policy, Verdict, Verification, checks, verdict, verification};
+use lifeboat_core::verified::{Drill, Verdict, checks, verdict, verification};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -167,30 +167,6 @@ fn past(world: &World, runbook: &str) -> Result<(Vec<Row>, Vec<Drill>), Error> {
     Ok((rows, drills))
 }
 
-/// Whether a runbook is verified now, by its drills in the data folder.
-///
-/// # Errors
-/// The store's errors.
-pub fn verified(
-    world: &World,
-    runbook: &str,
-    policy: Option<Policy>,
-    source: &lifeboat_core::Digest,
-) -> Result<Verification, Error> {
-    let (_, drills) = past(world, runbook)?;
-    Ok(verification(policy, &drills, source, SystemClock.now_ms()))
-}
-
-/// The words for it.
-pub fn told(found: &Verification) -> String {
-    match found {
-        Verification::NeedsVerification { because } => format!("needs verification: {}", because.as_str()),
-        Verification::Verified { until: Some(until) } => format!("verified until {} UTC", utc(*until)),
-        Verification::Verified { until: None } => "verified by its last drill".to_owned(),
-        Verification::Stale { since } => format!("stale since {} UTC: drill it again", utc(*since)),
-    }
-}
-
 /// Lists the drills of a runbook and says whether it is verified.
 ///
 /// # Errors
@@ -224,7 +200,7 @@ pub fn drills(world: &World, runbook: &Path, inputs: &[String]) -> Result<Exit, 
     if let Some(text) = trend(&rows) {
         put(&text);
     }
-    put(&format!("{}: {}", compiled.plan.runbook, told(&found)));
+    put(&format!("{}: {}", compiled.plan.runbook, lifeboat_readiness::in_words(&found)));
     Ok(Exit::Success)
 }
 

@@ -1,161 +1,114 @@
-//! `readiness`: whether a plan could be carried out now, without doing any of it. All that is in the way is told at once, each
-//! with what mends it.
+//! `readiness`: whether a plan could be carried out now, without doing any of it. A service that has the data folder and knows the
+//! runbook is asked: it is the one that would carry it out.
 
-mod lints;
-mod probes;
-
-pub use lints::overlapping;
+use std::sync::Arc;
 
 use lifeboat_core::Error;
-use lifeboat_core::grants::{Lost, Operator};
-use lifeboat_core::plan::Plan;
-use lifeboat_host::ports::Secrets;
-use lifeboat_host::{Host, OperatorSecrets};
-use serde::Serialize;
-use serde_json::json;
+use lifeboat_core::event::Event;
+use lifeboat_core::ids::RunId;
+use lifeboat_core::ports::Clock;
+use lifeboat_core::state::Summary;
+use lifeboat_readiness::{Lesson, Past, Readiness, Row, worth_reading};
+use lifeboat_service::NewReadiness;
+use lifeboat_store::ReadOnly;
 
 use crate::args_drill::ReadinessArgs;
-use crate::commands::{measure, plan};
+use crate::clock::SystemClock;
+use crate::commands::{plan, runs, through};
 use crate::exit::Exit;
+use crate::looking::{Eyes, Sight};
 use crate::screen::{Ink, put, put_json};
 use crate::view::plural;
 use crate::world::World;
 
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
-    /// Whether it is as it has to be.
-    pub ok: bool,
-    /// What it is about: a step, a target, a secret, a plugin.
-    pub about: String,
-    /// What was found.
-    pub finding: String,
-    /// The code of what is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// What mends it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
-}
-
-impl Row {
-    fn good(about: impl Into<String>, finding: impl Into<String>) -> Self {
-        Self { ok: true, about: about.into(), finding: finding.into(), code: None, mend: None }
-    }
-
-    fn bad(about: impl Into<String>, error: Error) -> Self {
-        let mend = error.hint.unwrap_or_else(|| format!("'lifeboat explain {}' tells what can be done", error.code));
-        let code = Some(error.code.to_string());
-        Self { ok: false, about: about.into(), finding: error.message, code, mend: Some(mend) }
-    }
-
-    fn text(&self, world: &World) -> String {
-        let mark = if self.ok { world.screen.out(Ink::Green, "ok ") } else { world.screen.out(Ink::Red, "BAD") };
-        let code = self.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
-        let mend = self.mend.as_ref().map_or(String::new(), |mend| format!("\n      mend: {mend}"));
-        format!("{mark} {}: {code}{}{mend}", self.about, self.finding)
-    }
-}
-
 /// Looks, and says what it found. The exit status is 1 where something is in the way.
 ///
 /// # Errors
-/// What keeps it from looking at all: a runbook or an operator's file that cannot be read; `LB1155` no target is at that site.
+/// What keeps it from looking at all: a runbook or an operator's file that cannot be read; `LB1155` no target is at that site; what
+/// a service refuses.
 pub async fn readiness(world: &World, args: &ReadinessArgs) -> Result<Exit, Error> {
-    let (mut host, mut operator) = world.host()?;
+    let (host, operator) = world.host()?;
     let Some(compiled) = plan::compile(world, &args.runbook, &host.catalog(), &operator)? else {
         return Ok(Exit::Refused);
     };
-    let plan = &compiled.plan;
-    let mut rows = Vec::new();
-    if let Some(site) = &args.site_lost {
-        let lost = Lost::site(plan, site);
-        if lost.targets.is_empty() {
-            return Err(no_site(plan, site));
+    let fingerprint = compiled.plan.fingerprint();
+    let found = match through::who_knows(world, &args.runbook.runbook).await? {
+        Some((client, book)) => {
+            let (mode, inputs) = (compiled.plan.mode, plan::inputs(&args.runbook.inputs)?);
+            let new = NewReadiness { runbook: book.name, mode, inputs, site_lost: args.site_lost.clone() };
+            client.look(&new).await?
         }
-        rows.extend(lints::needs_lost(plan, site, &lost));
-        operator.lost = lost;
-        host = world.host_of(operator.clone())?;
-    }
-    plugins(plan, &operator, &mut rows);
-    secrets(plan, &operator, &mut rows);
-    lints::overlaps(plan, &operator, &mut rows);
-    lints::provided_later(plan, &compiled.graph, &mut rows);
-    probes::steps(&host, &operator, &compiled, &mut rows).await;
-    probes::vaults(world, &host, &operator, plan, &mut rows).await;
-    let verified = measure::verified(world, &plan.runbook, compiled.verification, &plan.source)?;
-    let words = measure::told(&verified);
-    rows.push(if verified.holds() || compiled.verification.is_none() {
-        Row::good("verification", words)
-    } else {
-        let error = Error::new("LB1153", words).hint(format!("lifeboat drill {}", args.runbook.runbook.display()));
-        Row::bad("verification", error)
-    });
-    show(world, plan, args, &rows)
-}
-
-fn show(world: &World, plan: &Plan, args: &ReadinessArgs, rows: &[Row]) -> Result<Exit, Error> {
-    let bad = rows.iter().filter(|row| !row.ok).count();
-    if world.screen.json {
-        let (runbook, mode) = (&plan.runbook, plan.mode);
-        put_json(
-            &json!({ "runbook": runbook, "mode": mode, "site_lost": args.site_lost, "ready": bad == 0, "rows": rows }),
-        )?;
-    } else {
-        rows.iter().for_each(|row| put(&row.text(world)));
-        let lost = args.site_lost.as_ref().map_or(String::new(), |site| format!(", with site '{site}' lost"));
-        let state = if bad == 0 { "ready".to_owned() } else { format!("not ready: {}", plural(bad as u64, "problem")) };
-        put(&format!("{} in mode {}{lost}: {state}", plan.runbook, plan.mode.as_str()));
-    }
-    Ok(if bad == 0 { Exit::Success } else { Exit::RunFailed })
-}
-
-fn no_site(plan: &Plan, site: &str) -> Error {
-    let mut names: Vec<&str> = plan.targets.values().filter_map(|target| target.site.as_deref()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let hint = if names.is_empty() {
-        "write site=\"NAME\" on the targets".to_owned()
-    } else {
-        format!("its targets are at: {}", names.join(", "))
+        None => here(world, &Eyes::new(host, operator), compiled, args.site_lost.clone()).await?,
     };
-    Error::new("LB1155", format!("no target of the plan is at a site '{site}'")).hint(hint)
-}
-
-/// The plugins that the plan pins: the operator's own pins were held against them when they were loaded.
-fn plugins(plan: &Plan, operator: &Operator, rows: &mut Vec<Row>) {
-    for (name, pin) in &plan.plugins {
-        let pinned = if operator.pins.contains_key(name) { "pinned by the operator" } else { "not pinned" };
-        rows.push(Row::good(
-            format!("plugin {name}"),
-            format!("{} is there, {pinned}, {}", pin.version, pin.digest.short()),
+    if found.fingerprint != fingerprint {
+        let word = world.screen.err(Ink::Yellow, "note");
+        world.screen.say(&format!(
+            "{word}: the service makes another plan of it: it has read plugins and the operator's file at its start"
         ));
     }
+    show(world, &found)
 }
 
-/// Whether each secret that the plan names can be read. It is read, and not shown.
-fn secrets(plan: &Plan, operator: &Operator, rows: &mut Vec<Row>) {
-    let secrets = OperatorSecrets::new(operator);
-    let mut names: Vec<&String> = plan.targets.values().flat_map(|target| target.secrets.values()).collect();
-    names.sort();
-    names.dedup();
-    for name in names {
-        rows.push(match secrets.get(name) {
-            Ok(_) => Row::good(format!("secret {name}"), "it can be read"),
-            Err(error) => Row::bad(format!("secret {name}"), error),
-        });
+/// Looks from here.
+async fn here(
+    world: &World,
+    eyes: &Eyes,
+    compiled: plan::Compiled,
+    site_lost: Option<String>,
+) -> Result<Readiness, Error> {
+    let (plan, verification) = (Arc::new(compiled.plan), compiled.verification);
+    let past = past(world, &plan.runbook)?;
+    let sight = Sight { plan: &plan, verification, past: &past, site_lost: site_lost.as_deref(), limit: None };
+    let rows = eyes.look(&sight).await?;
+    let ready = rows.iter().all(|row| row.ok);
+    let (runbook, mode, fingerprint) = (plan.runbook.clone(), plan.mode, plan.fingerprint());
+    Ok(Readiness { runbook, mode, site_lost, ready, rows, fingerprint, at_ms: SystemClock.now_ms() })
+}
+
+/// What earlier runs say. A run whose log cannot be read says nothing; `runs` and `doctor` tell what is wrong with it.
+fn past(world: &World, runbook: &str) -> Result<Past, Error> {
+    let mut past = Past::default();
+    if !world.data.exists() {
+        return Ok(past);
     }
-}
-
-/// An error that a failure of the sandbox or of a vault stands for.
-fn error_of(failure: lifeboat_core::Failure, otherwise: &'static str) -> Error {
-    let mut error = Error::new(otherwise, failure.message);
-    if let Some(code) = failure.code {
-        error.code = code;
+    let journal = runs::journal(world)?;
+    let all: Vec<(RunId, Option<Summary>)> = journal
+        .known()
+        .into_iter()
+        .map(|run| {
+            let summary = journal.head(&run).and_then(|head| serde_json::from_slice(&head.summary).ok());
+            (run, summary)
+        })
+        .collect();
+    for run in worth_reading(all.iter().map(|(run, summary)| (run, summary.as_ref())), runbook) {
+        past.learn(&lesson(&journal, &run).unwrap_or_default(), runbook);
     }
-    error.hint = failure.hint;
-    error
+    Ok(past)
 }
 
-/// The host as it was put together for this look.
-type Looked<'a> = (&'a Host, &'a Operator);
+fn lesson(journal: &ReadOnly, run: &RunId) -> Result<Lesson, Error> {
+    let stored = journal.read(run)?;
+    let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>()?;
+    Lesson::of(&events)
+}
+
+fn show(world: &World, found: &Readiness) -> Result<Exit, Error> {
+    if world.screen.json {
+        put_json(found)?;
+    } else {
+        found.rows.iter().for_each(|row| put(&line(world, row)));
+        let lost = found.site_lost.as_ref().map_or(String::new(), |site| format!(", with site '{site}' lost"));
+        let problems = u64::try_from(found.problems()).unwrap_or(u64::MAX);
+        let state =
+            if found.ready { "ready".to_owned() } else { format!("not ready: {}", plural(problems, "problem")) };
+        put(&format!("{} in mode {}{lost}: {state}", found.runbook, found.mode.as_str()));
+    }
+    Ok(if found.ready { Exit::Success } else { Exit::RunFailed })
+}
+
+fn line(world: &World, row: &Row) -> String {
+    let mark = if row.ok { world.screen.out(Ink::Green, "ok ") } else { world.screen.out(Ink::Red, "BAD") };
+    let code = row.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
+    let mend = row.mend.as_ref().map_or(String::new(), |mend| format!("\n      mend: {mend}"));
+    format!("{mark} {}: {code}{}{mend}", row.about, row.finding)
+}

@@ -12,8 +12,8 @@ use crate::args::RunbookArgs;
 use crate::args_drill::SentinelArgs;
 use crate::clock::{SystemClock, SystemRng, utc};
 use crate::commands::plan;
-use crate::commands::snapshots::told;
 use crate::exit::Exit;
+use crate::looking::of_vault;
 use crate::screen::{put, put_json};
 use crate::world::World;
 
@@ -44,7 +44,7 @@ pub async fn write(world: &World, args: &SentinelArgs) -> Result<Exit, Error> {
         let token = format!("{:016x}{:016x}", SystemRng.next_u64(), SystemRng.next_u64());
         host.write_sentinel(target, &settings, compiled.plan.mode, at, &token)
             .await
-            .map_err(|failure| told(failure, &args.target))?;
+            .map_err(|failure| of_vault(failure, &args.target))?;
         if world.screen.json {
             put_json(&json!({ "target": args.target, "at": at, "token": token }))?;
         } else {

@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lifeboat_core::grants::Operator;
-use lifeboat_core::plan::Mode;
+use lifeboat_core::plan::{Mode, Plan};
 use lifeboat_core::plugin::Catalog;
-use lifeboat_core::ports::Store;
+use lifeboat_core::ports::{BoxFuture, Store};
 use lifeboat_core::{Error, limits};
+use lifeboat_readiness::Row;
 use lifeboat_runbook::operator::Intake;
 use lifeboat_runbook::{Diagnostic, Runbook, Trigger, check_with, compile_with};
 use lifeboat_runtime::{Engine, EngineParts};
 use lifeboat_secrets::{OperatorSecrets, Secrets};
 use lifeboat_service::alerts::{Hook, HookKey, HookSecrets, Hooks};
 use lifeboat_service::{
-    AlertTrigger, Compiled, Diagnosis, InputView, Looked, Measured, Metrics, Parts, Refused, ScheduleRule, Server,
-    Workshop,
+    AlertTrigger, Asked, Compiled, Diagnosis, InputView, Looked, Measured, Metrics, Parts, Refused, ScheduleRule,
+    Server, SnapshotView, Workshop,
 };
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,6 +27,7 @@ use crate::clock::{SystemClock, SystemRng};
 use crate::commands::plan::name_people;
 use crate::exit::Exit;
 use crate::files::{self, Disk};
+use crate::looking::{Eyes, Sight};
 use crate::screen::Ink;
 use crate::supervisor::Supervisor;
 use crate::view::plural;
@@ -38,6 +40,7 @@ struct Bench {
     catalog: Catalog,
     operator: Operator,
     intake: Intake,
+    eyes: Eyes,
 }
 
 /// The secrets of hooks.
@@ -147,6 +150,18 @@ impl Workshop for Bench {
         Ok(Compiled { plan: made.plan, text: made.text, warnings, verification: made.verification })
     }
 
+    fn readiness(&self, asked: Asked) -> BoxFuture<'_, Result<Vec<Row>, Error>> {
+        Box::pin(async move {
+            let Asked { plan, verification, past, site_lost, limit } = &asked;
+            let (verification, site_lost, limit) = (*verification, site_lost.as_deref(), Some(*limit));
+            self.eyes.look(&Sight { plan, verification, past, site_lost, limit }).await
+        })
+    }
+
+    fn snapshots(&self, plan: Plan, vault: String) -> BoxFuture<'_, Result<Vec<SnapshotView>, Error>> {
+        Box::pin(async move { self.eyes.snapshots(&plan, &vault).await })
+    }
+
     fn plugins(&self) -> Vec<Value> {
         let known = self.catalog.values();
         known.map(|known| json!({ "digest": known.digest, "description": known.description })).collect()
@@ -195,7 +210,12 @@ pub async fn serve(world: &World, args: ServeArgs) -> Result<Exit, Error> {
         store,
         clock: Arc::new(SystemClock),
         hooks: hooks(&intake, &operator),
-        workshop: Arc::new(Bench { catalog: host.catalog(), operator, intake }),
+        workshop: Arc::new(Bench {
+            catalog: host.catalog(),
+            eyes: Eyes::new(host, operator.clone()),
+            operator,
+            intake,
+        }),
         metrics,
         settings,
         courier,

@@ -5,7 +5,7 @@ use lifeboat_core::ids::RunId;
 use lifeboat_core::state::RunState;
 use lifeboat_runtime::{Notice, Rest, Verb};
 use lifeboat_service::client::{Client, Follow, Told};
-use lifeboat_service::{NewMode, NewRun, RunView};
+use lifeboat_service::{NewMode, NewRun, RunView, RunbookView};
 
 use crate::args::SaidArgs;
 use crate::commands::run::tell;
@@ -76,15 +76,29 @@ pub async fn resume(world: &World, client: &Client, run: Option<&str>) -> Result
     to_rest(world, &view, follow, Lines::new(world.screen, &state.plan)).await
 }
 
+/// The runbook that the service knows by the same file.
+async fn known(client: &Client, file: &std::path::Path) -> Result<Option<RunbookView>, Error> {
+    let whole = |path: &std::path::Path| path.canonicalize().ok();
+    let Some(here) = whole(file) else { return Ok(None) };
+    Ok(client.runbooks().await?.into_iter().find(|book| whole(book.file.as_ref()).as_ref() == Some(&here)))
+}
+
+/// The service that has the data folder, and the good runbook that it knows by that file; `None` where there is none of them.
+///
+/// # Errors
+/// `LB1066` the service does not answer.
+pub async fn who_knows(world: &World, file: &std::path::Path) -> Result<Option<(Client, RunbookView)>, Error> {
+    let Some(client) = service(world).await? else { return Ok(None) };
+    let book = known(&client, file).await?;
+    Ok(book.filter(|book| book.good).map(|book| (client, book)))
+}
+
 /// Starts a run of a runbook that the service knows by the same file.
 ///
 /// # Errors
 /// `LB0601` it does not know it; what it refuses.
 pub async fn start(world: &World, client: &Client, file: &std::path::Path, new: NewRun) -> Result<Exit, Error> {
-    let whole = |path: &std::path::Path| path.canonicalize().ok();
-    let here = whole(file);
-    let known = client.runbooks().await?.into_iter().find(|book| whole(book.file.as_ref()) == here);
-    let Some(known) = known.filter(|_| here.is_some()) else {
+    let Some(known) = known(client, file).await? else {
         let message = format!("a service has the data folder, and does not know '{}'", file.display());
         return Err(Error::new("LB0601", message)
             .hint("put the runbook into one of its folders ('service { runbooks \"DIR\" }'), or use another --data"));

@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::args_vault::{Depth, VaultArgs, VaultCommand};
 use crate::clock::utc;
-use crate::commands::snapshots::{place, told};
+use crate::commands::snapshots::place;
 use crate::exit::Exit;
+use crate::looking::of_vault;
 use crate::screen::{Ink, Screen, put, put_json};
 use crate::view::duration::bytes;
 use crate::world::World;
@@ -56,11 +57,11 @@ pub async fn vault(world: &World, command: VaultCommand) -> Result<Exit, Error> 
     | VaultCommand::Repair { at, .. }
     | VaultCommand::Unlock { at }) = &command;
     let VaultArgs { vault, runbook, mode } = at;
-    let Some((store, password)) = place(world, vault, runbook, mode)? else { return Ok(Exit::Refused) };
+    let Some((store, password)) = place(world, vault, runbook, mode).await? else { return Ok(Exit::Refused) };
     let name = vault.clone();
-    let upkeep = Upkeep::open(store, password).await.map_err(|failure| told(failure, &name))?;
+    let upkeep = Upkeep::open(store, password).await.map_err(|failure| of_vault(failure, &name))?;
     carry_out(&world.screen, &upkeep, command).await.map_err(|ended| match ended {
-        Ended::Failed(failure) => told(failure, &name),
+        Ended::Failed(failure) => of_vault(failure, &name),
         Ended::Told(error) => error,
     })
 }

@@ -3,7 +3,7 @@
 use super::{Node, node};
 
 /// The operator's file.
-pub(super) const OPERATOR: [Node; 28] = [
+pub(super) const OPERATOR: [Node; 29] = [
     node("plugins", "plugins \"DIR\"", "Folders with more plugins.", &[]),
     node(
         "pin",
@@ -241,6 +241,20 @@ pub(super) const OPERATOR: [Node; 28] = [
                 "string",
                 "Where people reach the service: the beginning of the links in messages. Without it, messages have no links.",
             ),
+            ("readiness", "node", "How often it is looked whether runbooks could be carried out; see `readiness`."),
+        ],
+    ),
+    node(
+        "readiness",
+        "readiness every=\"1h\" { input \"reason\" \"a look\" }",
+        "Of a `service`: it looks at every good runbook in all its modes but drill, at its start, each interval, and when the runbook has changed. Without it, nobody looks unasked.",
+        &[
+            ("every", "duration, required", "The interval: 1s to 30d."),
+            (
+                "input",
+                "name and value",
+                "A value for an input that a runbook requires, of whatever runbook. Any number of them. A required input without a value is told as a problem.",
+            ),
         ],
     ),
     node(
@@ -269,7 +283,7 @@ pub(super) const OPERATOR: [Node; 28] = [
             (
                 "on",
                 "words",
-                "What it tells: `approval`, `needs-person`, `failed`, `succeeded`, `drill-failed`, `drill-succeeded`, `rto-at-risk`, `automation`. Without it: all but the successes.",
+                "What it tells: `approval`, `needs-person`, `failed`, `succeeded`, `drill-failed`, `drill-succeeded`, `rto-at-risk`, `automation`, `not-ready`. Without it: all but the successes.",
             ),
             (
                 "runbooks",

@@ -12,6 +12,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use lifeboat_core::Error;
 use lifeboat_core::ids::RunId;
+use lifeboat_core::plan::Mode;
+use lifeboat_readiness::Readiness;
 use lifeboat_runtime::Verb;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,8 +22,8 @@ use serde_json::{Value, json};
 use crate::access::{NewToken, Token};
 use crate::alerts::IncidentView;
 use crate::http::{
-    AlertsPage, IncidentList, MadeToken, Me, NewMode, NewRun, NotificationView, RunView, ScheduleList, ScheduleView,
-    Tested,
+    AlertsPage, IncidentList, MadeToken, Me, NewMode, NewReadiness, NewRun, NotificationView, ReadinessPage, RunView,
+    ScheduleList, ScheduleView, SnapshotsPage, Tested,
 };
 use crate::library::RunbookView;
 use crate::net::connect;
@@ -198,6 +200,40 @@ impl Client {
     /// The service's.
     pub async fn schedules(&self, next: usize) -> Result<Vec<ScheduleView>, Error> {
         Ok(self.get::<ScheduleList>(&format!("/v1/schedules?next={next}")).await?.schedules)
+    }
+
+    /// Looks whether a runbook could be carried out now.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn look(&self, new: &NewReadiness) -> Result<Readiness, Error> {
+        self.ask(Method::POST, "/v1/readiness", Some(new)).await
+    }
+
+    /// A page of what the service found when it last looked by itself, by runbook and mode.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn readiness(&self, limit: usize, cursor: Option<u64>) -> Result<ReadinessPage, Error> {
+        let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        self.get(&format!("/v1/readiness?limit={limit}{cursor}")).await
+    }
+
+    /// A page of the snapshots of a vault that a runbook names, newest first.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn snapshots(
+        &self,
+        runbook: &str,
+        mode: Mode,
+        vault: &str,
+        limit: usize,
+        cursor: Option<u64>,
+    ) -> Result<SnapshotsPage, Error> {
+        let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let (runbook, vault, mode) = (escaped(runbook), escaped(vault), mode.as_str());
+        self.get(&format!("/v1/snapshots?runbook={runbook}&vault={vault}&mode={mode}&limit={limit}{cursor}")).await
     }
 
     /// Makes a token, and gives what its owner sends.

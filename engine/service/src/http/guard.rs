@@ -26,7 +26,7 @@ const OPEN: [&str; 3] = ["/healthz", "/readyz", "/v1/openapi.json"];
 /// Where alerts come in.
 const HOOKS: &str = "/v1/hooks/";
 /// Calls that change nothing though they send something.
-const HARMLESS: [&str; 1] = ["/v1/plans"];
+const HARMLESS: [&str; 2] = ["/v1/plans", "/v1/readiness"];
 /// The longest Idempotency-Key.
 const KEY_MAX: usize = 200;
 

@@ -90,6 +90,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, person: Option<Viewer>)
     let ((counts, oldest), mut gauges) = app.runs.look(|rows| (count(rows), recovery::gauges(&app, rows))).await?;
     gauges.extend(now(&app, &counts, oldest));
     gauges.extend(messages(&app).await);
+    gauges.extend(super::readiness::gauges(&app));
     let kind = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
     Ok(([kind], app.metrics.print(&gauges)).into_response())
 }

@@ -9,8 +9,8 @@ use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Path
 use utoipa::{__dev::SchemaReferences, Path};
 
 use super::{
-    alerts, events, health, hooks, links, listing, notifications, records, runbooks, schedules, start, takeover,
-    tokens, verbs, views,
+    alerts, events, health, hooks, links, listing, notifications, readiness, records, runbooks, schedules, snapshots,
+    start, takeover, tokens, verbs, views,
 };
 use crate::problem::Problem;
 

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::workshop::Toy;
+use crate::workshop::{Estate, Toy};
 
 /// A running service.
 #[allow(missing_debug_implementations)]
@@ -78,6 +78,7 @@ pub struct Wish {
     /// Runbooks that are there from the start, by the names of their files.
     pub books: Vec<(&'static str, String)>,
     pub channels: BTreeMap<String, lifeboat_core::notify::Channel>,
+    pub estate: Arc<Estate>,
 }
 
 impl Bench {
@@ -125,7 +126,7 @@ impl Bench {
             engine,
             store: Arc::clone(&store),
             clock,
-            workshop: Arc::new(Toy { roles: wish.roles }),
+            workshop: Arc::new(Toy { roles: wish.roles, estate: wish.estate }),
             metrics,
             hooks: hooks(),
             settings,

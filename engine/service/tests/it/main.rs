@@ -14,6 +14,7 @@ mod local;
 mod notify;
 mod once;
 mod openapi;
+mod readiness;
 mod restart;
 mod rights;
 mod schedules;

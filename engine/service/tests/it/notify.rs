@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 
 use crate::bench::{Answer, Bench, Wish, all, until};
 
-type Seen = Arc<Mutex<Vec<Value>>>;
+pub type Seen = Arc<Mutex<Vec<Value>>>;
 
 /// A sink of webhooks: what it was sent. It answers 500 as often as it is told to, and then 200.
-fn sink(bad: usize) -> (String, Seen) {
+pub fn sink(bad: usize) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/x", listener.local_addr().unwrap());
     let seen: Seen = Arc::default();
@@ -50,7 +50,7 @@ fn sink(bad: usize) -> (String, Seen) {
     (url, seen)
 }
 
-fn channel(url: &str, about: &[About]) -> Channel {
+pub fn channel(url: &str, about: &[About]) -> Channel {
     let url = Given::Text(url.to_owned());
     Channel {
         way: Way::Webhook(Webhook {
@@ -74,7 +74,7 @@ fn wish(channel: Channel) -> Wish {
     Wish { settings, channels: BTreeMap::from([("pager".to_owned(), channel)]), ..Wish::default() }
 }
 
-async fn told(seen: &Seen, count: usize) -> Vec<Value> {
+pub async fn told(seen: &Seen, count: usize) -> Vec<Value> {
     until(Duration::from_secs(20), || async { seen.lock().unwrap().len() >= count }).await;
     seen.lock().unwrap().clone()
 }

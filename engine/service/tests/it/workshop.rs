@@ -1,17 +1,24 @@
 //! A compiler of runbooks of one line: `runbook NAME WHAT`, with what starts it in the lines after it, and the library that is made of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lifeboat_alerts::Matchers;
 use lifeboat_alerts::kernel::{Agree, Budget, Trigger};
+use lifeboat_core::Error;
 use lifeboat_core::plan::Effect;
 use lifeboat_core::plan::{Mode, Plan};
+use lifeboat_core::ports::BoxFuture;
+use lifeboat_readiness::Row;
 use lifeboat_schedule::{Missed, Overlap, Rule, Spec};
-use lifeboat_service::{AlertTrigger, Compiled, Diagnosis, InputView, Looked, Refused, ScheduleRule, Workshop};
+use lifeboat_service::{
+    AlertTrigger, Asked, Compiled, Diagnosis, InputView, Looked, Refused, ScheduleRule, SnapshotView, Workshop,
+};
 use lifeboat_testkit::PlanBuilder;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::bench::{Bench, until};
 
@@ -19,6 +26,20 @@ use crate::bench::{Bench, until};
 #[derive(Default)]
 pub struct Toy {
     pub roles: Option<BTreeMap<String, Vec<String>>>,
+    pub estate: Arc<Estate>,
+}
+
+/// What looks at readiness and at vaults find.
+#[derive(Default)]
+pub struct Estate {
+    /// The runbooks that lack something.
+    pub lacking: Mutex<BTreeSet<String>>,
+    /// How often it was looked at which runbook, in which mode.
+    pub looks: Mutex<Vec<(String, &'static str)>>,
+    /// Whoever looks waits until this is false.
+    pub held: watch::Sender<bool>,
+    /// What is in the one vault there is.
+    pub vault: Mutex<Vec<SnapshotView>>,
 }
 
 fn plan(what: &str) -> Option<Plan> {
@@ -97,6 +118,12 @@ fn mistake(file: &Path, message: &str) -> Diagnosis {
     }
 }
 
+/// The input that all have, and those of lines `needs NAME`.
+fn inputs(needed: &[String]) -> Vec<InputView> {
+    let input = |name: &str, required| InputView { name: name.to_owned(), kind: "string".to_owned(), required };
+    [input("reason", false)].into_iter().chain(needed.iter().map(|name| input(name, true))).collect()
+}
+
 impl Workshop for Toy {
     fn look(&self, file: &Path) -> Looked {
         let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -113,7 +140,7 @@ impl Workshop for Toy {
         Looked {
             name,
             modes: vec![Mode::Drill, Mode::Failover],
-            inputs: vec![InputView { name: "reason".to_owned(), kind: "string".to_owned(), required: false }],
+            inputs: inputs(&after("needs ")),
             objectives: lifeboat_core::plan::Objectives { rto_ms: Some(900_000), ..Default::default() },
             schedules: after("schedule ").iter().map(|line| schedule(&book, line)).collect(),
             alerts: after("alert ").iter().map(|line| alert(&book, line)).collect(),
@@ -129,6 +156,36 @@ impl Workshop for Toy {
         (plan.runbook, plan.mode) = (words[1].to_owned(), mode);
         plan.inputs = inputs.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
         Ok(Compiled { plan, text, warnings: Vec::new(), verification: None })
+    }
+
+    fn readiness(&self, asked: Asked) -> BoxFuture<'_, Result<Vec<Row>, Error>> {
+        let (runbook, mode) = (asked.plan.runbook.clone(), asked.plan.mode.as_str());
+        self.estate.looks.lock().unwrap().push((runbook.clone(), mode));
+        Box::pin(async move {
+            let mut held = self.estate.held.subscribe();
+            held.wait_for(|held| !held).await.unwrap();
+            if asked.site_lost.as_deref().is_some_and(|site| site != "primary") {
+                return Err(Error::new("LB1155", "no target of the plan is at that site"));
+            }
+            let given = asked.plan.inputs.keys().cloned().collect::<Vec<_>>().join(" ");
+            let mut rows = vec![
+                Row::good("inputs", given),
+                Row::good("drills", format!("{} are known", asked.past.drills().len())),
+            ];
+            if self.estate.lacking.lock().unwrap().contains(&runbook) {
+                rows.push(Row::bad("vault", Error::new("LB1160", "it holds no snapshot").hint("take one")));
+            }
+            Ok(rows)
+        })
+    }
+
+    fn snapshots(&self, _: Plan, vault: String) -> BoxFuture<'_, Result<Vec<SnapshotView>, Error>> {
+        let found = match vault.as_str() {
+            "vault" => Ok(self.estate.vault.lock().unwrap().clone()),
+            "away" => Err(Error::new("LB0760", "the server does not answer")),
+            _ => Err(Error::new("LB0902", "the runbook has no target of that name")),
+        };
+        Box::pin(async move { found })
     }
 
     fn plugins(&self) -> Vec<Value> {

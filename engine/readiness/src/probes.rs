@@ -1,41 +1,35 @@
-//! What has to be asked of plugins, vaults and disks. Nothing is changed by it.
+//! What has to be asked of plugins, vaults and disks.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use lifeboat_core::event::{Event, EventKind};
-use lifeboat_core::grants::Operator;
-use lifeboat_core::outcome::Outcome;
+use lifeboat_core::ids::RunId;
 use lifeboat_core::plan::{Plan, Step, StepKind, Target};
-use lifeboat_core::ports::{Attempt, Clock, Direction, Rng};
-use lifeboat_core::{Digest, Error, RunId, template};
-use lifeboat_host::ports::{Secrets, SnapshotInfo};
-use lifeboat_host::{Host, OperatorSecrets};
+use lifeboat_core::ports::{Attempt, Direction};
+use lifeboat_core::{Digest, Error, template};
+use lifeboat_evidence::words::{bytes, duration};
 use serde_json::{Value, json};
 
-use super::lints::inside;
-use super::{Looked, Row, error_of};
-use crate::clock::{SystemClock, SystemRng};
-use crate::commands::{plan, runs};
-use crate::view::duration::{bytes, duration};
-use crate::world::World;
+use crate::asks::{Asks, Newest};
+use crate::lints::inside;
+use crate::look::Question;
+use crate::row::Row;
 
 /// Asks the plugin of each step whether it could be done now. What an earlier step brings about first cannot be asked yet.
-pub(super) async fn steps(host: &Host, operator: &Operator, compiled: &plan::Compiled, rows: &mut Vec<Row>) {
-    let plan = Arc::new(compiled.plan.clone());
-    let run = RunId::new(SystemClock.now_ms(), SystemRng.next_u64());
+pub(crate) async fn steps(asks: &dyn Asks, question: &Question<'_>, rows: &mut Vec<Row>) {
+    let plan = question.plan;
     for step in plan.steps.iter().filter(|step| step.kind.by_plugin()) {
         let about = format!("step {}", step.id);
-        if let Some(first) = brought_about(&plan, compiled, step) {
+        if let Some(first) = brought_about(question, step) {
             rows.push(Row::good(about, format!("can be asked only after step '{}' was done", first.id)));
             continue;
         }
-        if step.targets.iter().any(|used| operator.lost.targets.contains(&used.target)) {
+        if step.targets.iter().any(|used| question.operator.lost.targets.contains(&used.target)) {
             // That it needs what is lost was said.
             continue;
         }
-        match host.readiness(&attempt(&plan, step, &run)).await {
+        match asks.step(&attempt(plan, step, question.run)).await {
             Ok(found) if found.is_empty() => rows.push(Row::good(about, "its plugin has nothing against it")),
             Ok(found) => rows.extend(found.into_iter().map(|finding| {
                 if finding.ok {
@@ -44,13 +38,14 @@ pub(super) async fn steps(host: &Host, operator: &Operator, compiled: &plan::Com
                 let hint = "mend what the plugin names, and look again".to_owned();
                 Row::bad(about.clone(), Error::new("LB1159", finding.message).hint(hint))
             })),
-            Err(failure) => rows.push(Row::bad(about, error_of(failure, "LB1159"))),
+            Err(error) => rows.push(Row::bad(about, error)),
         }
     }
 }
 
 /// The step before this one that restores what this one looks at or acts on.
-fn brought_about<'a>(plan: &'a Plan, compiled: &plan::Compiled, step: &Step) -> Option<&'a Step> {
+fn brought_about<'a>(question: &Question<'a>, step: &Step) -> Option<&'a Step> {
+    let plan: &'a Plan = question.plan;
     if !matches!(step.kind, StepKind::Validate | StepKind::Switch) {
         return None;
     }
@@ -59,7 +54,7 @@ fn brought_about<'a>(plan: &'a Plan, compiled: &plan::Compiled, step: &Step) -> 
         plan.targets.get(&used.target)
     };
     let own = target(step, "target")?;
-    let before = compiled.graph.ancestors(&step.id);
+    let before = question.graph.ancestors(&step.id);
     let restores = before.iter().filter_map(|id| plan.step(id)).filter(|step| step.kind == StepKind::Restore);
     let mut found =
         restores.filter(|restore| target(restore, "into").is_some_and(|into| inside(own, into) || inside(into, own)));
@@ -101,7 +96,8 @@ fn filled(value: &Value, context: &Value) -> Value {
 
 /// The newest snapshot of each vault that is recovered from: how old it is, when it was last verified, and whether it fits on
 /// the disk that it goes to.
-pub(super) async fn vaults(world: &World, host: &Host, operator: &Operator, plan: &Plan, rows: &mut Vec<Row>) {
+pub(crate) async fn vaults(asks: &dyn Asks, question: &Question<'_>, rows: &mut Vec<Row>) {
+    let Question { plan, operator, now, .. } = *question;
     let mut sources: BTreeMap<&str, &Target> = BTreeMap::new();
     for step in plan.steps.iter().filter(|step| matches!(step.kind, StepKind::Restore | StepKind::Verify)) {
         let used = step.targets.iter().filter(|used| used.role == "from");
@@ -114,36 +110,27 @@ pub(super) async fn vaults(world: &World, host: &Host, operator: &Operator, plan
     let sources = sources.into_iter().filter(|(name, target)| {
         target.secrets.contains_key("password") && !operator.lost.targets.contains(*name) && !takes(name)
     });
+    let context = json!({ "run": { "id": question.run, "mode": plan.mode.as_str() }, "inputs": plan.inputs });
     for (name, target) in sources.collect::<Vec<_>>() {
         let about = format!("vault {name}");
-        match newest((host, operator), target, plan).await {
+        match asks.newest(target, filled(&target.settings, &context), plan.mode).await {
             Err(error) => rows.push(Row::bad(about, error)),
             Ok(None) => {
                 let hint = "take a snapshot first; nothing can be recovered from an empty vault";
                 rows.push(Row::bad(about, Error::new("LB1160", "it holds no snapshot").hint(hint)));
             }
-            Ok(Some(snapshot)) => {
-                rows.push(age(&about, &snapshot, plan));
-                rows.push(verified(world, &about, name, &snapshot));
-                rows.extend(capacity(plan, name, &snapshot));
+            Ok(Some(newest)) => {
+                rows.push(age(&about, &newest, plan, now));
+                rows.push(verified(&about, question.past.verified(name, &newest.id), now));
+                rows.extend(capacity(asks, plan, name, &newest).await);
             }
         }
     }
 }
 
-async fn newest((host, operator): Looked<'_>, target: &Target, plan: &Plan) -> Result<Option<SnapshotInfo>, Error> {
-    let context = json!({ "run": { "id": RunId::new(0, 0), "mode": plan.mode.as_str() }, "inputs": plan.inputs });
-    let name = target.secrets.get("password").map_or("", String::as_str);
-    let password = OperatorSecrets::new(operator).get(name)?;
-    let store = host.object_store(target, filled(&target.settings, &context), plan.mode)?;
-    let failed = |failure| error_of(failure, "LB0806");
-    let vault = lifeboat_vault::open(store, password, false).await.map_err(failed)?;
-    Ok(vault.snapshots(None).await.map_err(failed)?.pop())
-}
-
 /// Whether what would be lost now is within the objective.
-fn age(about: &str, snapshot: &SnapshotInfo, plan: &Plan) -> Row {
-    let old = SystemClock.now_ms().saturating_sub(snapshot.time_ms);
+fn age(about: &str, newest: &Newest, plan: &Plan, now: u64) -> Row {
+    let old = now.saturating_sub(newest.time_ms);
     let text = format!("its newest snapshot is {} old", duration(old));
     match plan.objectives.rpo_ms {
         Some(rpo) if old > rpo => {
@@ -155,44 +142,18 @@ fn age(about: &str, snapshot: &SnapshotInfo, plan: &Plan) -> Row {
 }
 
 /// When a step of an earlier run last verified that snapshot.
-fn verified(world: &World, about: &str, vault: &str, snapshot: &SnapshotInfo) -> Row {
-    let found = last_verified(world, vault, &snapshot.id);
+fn verified(about: &str, found: Option<u64>, now: u64) -> Row {
     match found {
         Some(at) => {
-            let ago = duration(SystemClock.now_ms().saturating_sub(at));
+            let ago = duration(now.saturating_sub(at));
             Row::good(about, format!("its newest snapshot was verified {ago} ago"))
         }
         None => Row::good(about, "its newest snapshot was not verified by a run of this data folder yet"),
     }
 }
 
-fn last_verified(world: &World, vault: &str, snapshot: &str) -> Option<u64> {
-    if !world.data.exists() {
-        return None;
-    }
-    let journal = runs::journal(world).ok()?;
-    let mut last = None;
-    for run in journal.known() {
-        let Ok(stored) = journal.read(&run) else { continue };
-        let events: Vec<Event> = stored.iter().filter_map(|event| Event::decode(&event.bytes).ok()).collect();
-        let Some(EventKind::RunCreated { plan, .. }) = events.first().map(|event| &event.kind) else { continue };
-        for event in &events {
-            let EventKind::AttemptFinished { step, outcome: Outcome::Done { outputs }, .. } = &event.kind else {
-                continue;
-            };
-            let of_vault = plan.step(step).is_some_and(|step| {
-                step.kind == StepKind::Verify && step.targets.iter().any(|used| used.target == vault)
-            });
-            if of_vault && outputs.get("snapshot").and_then(Value::as_str) == Some(snapshot) {
-                last = last.max(Some(event.at));
-            }
-        }
-    }
-    last
-}
-
 /// Whether the newest snapshot fits where it would be restored to.
-fn capacity(plan: &Plan, vault: &str, snapshot: &SnapshotInfo) -> Vec<Row> {
+async fn capacity(asks: &dyn Asks, plan: &Plan, vault: &str, newest: &Newest) -> Vec<Row> {
     let from = |step: &&Step| {
         step.kind == StepKind::Restore && step.targets.iter().any(|used| used.role == "from" && used.target == vault)
     };
@@ -201,23 +162,17 @@ fn capacity(plan: &Plan, vault: &str, snapshot: &SnapshotInfo) -> Vec<Row> {
         let root = plan.targets.get(&used.target)?.settings.get("root")?.as_str()?;
         Some((&step.id, root))
     });
-    into.filter_map(|(step, root)| {
-        let free = free(Path::new(root))?;
-        let text = format!("{} are free for {}", bytes(free), bytes(snapshot.bytes));
+    let mut rows = Vec::new();
+    for (step, root) in into {
+        let Some(free) = asks.free(Path::new(root)).await else { continue };
+        let text = format!("{} are free for {}", bytes(free), bytes(newest.bytes));
         let about = format!("step {step}");
-        Some(if free >= snapshot.bytes {
+        rows.push(if free >= newest.bytes {
             Row::good(about, text)
         } else {
             let hint = format!("make room on the disk of {root}, or restore to another one");
             Row::bad(about, Error::new("LB1162", format!("only {text}")).hint(hint))
-        })
-    })
-    .collect()
-}
-
-/// Bytes that are free on the disk of a folder that may not be there yet.
-fn free(root: &Path) -> Option<u64> {
-    let there = root.ancestors().find(|path| path.exists())?;
-    let found = rustix::fs::statvfs(there).ok()?;
-    Some(found.f_bavail.saturating_mul(found.f_frsize))
+        });
+    }
+    rows
 }

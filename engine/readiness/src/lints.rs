@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lifeboat_core::Error;
-use lifeboat_core::grants::{Lost, Operator};
+use lifeboat_core::grants::{Grant, Lost, Operator};
 use lifeboat_core::graph::PlanGraph;
 use lifeboat_core::plan::{Mode, Plan, Step, StepKind, Target};
 use serde_json::Value;
 
-use super::Row;
+use crate::row::Row;
 
 fn root(target: &Target) -> Option<&Path> {
     target.settings.get("root").and_then(Value::as_str).map(Path::new)
 }
 
 /// Steps that use a target of the lost site.
-pub(super) fn needs_lost(plan: &Plan, site: &str, lost: &Lost) -> Vec<Row> {
+pub(crate) fn needs_lost(plan: &Plan, site: &str, lost: &Lost) -> Vec<Row> {
     let mut rows = Vec::new();
     for step in &plan.steps {
         let used: BTreeSet<&str> =
@@ -34,7 +34,7 @@ pub(super) fn needs_lost(plan: &Plan, site: &str, lost: &Lost) -> Vec<Row> {
 }
 
 /// In a drill: places that the drill's grants and production's grants both allow to change.
-pub(super) fn overlaps(plan: &Plan, operator: &Operator, rows: &mut Vec<Row>) {
+pub(crate) fn overlaps(plan: &Plan, operator: &Operator, rows: &mut Vec<Row>) {
     if plan.mode != Mode::Drill {
         return;
     }
@@ -48,7 +48,7 @@ pub(super) fn overlaps(plan: &Plan, operator: &Operator, rows: &mut Vec<Row>) {
 /// The writable folders of drills in which production has a writable one: the same, or below it. A drill's own folder inside of
 /// production's is a smaller one, and no overlap.
 pub fn overlapping(operator: &Operator) -> Vec<(String, String)> {
-    let writable = |grants: &'_ [lifeboat_core::grants::Grant]| {
+    let writable = |grants: &[Grant]| {
         let all = grants.iter().map(|grant| (grant.plugin.clone(), grant.target.clone(), grant.dirs.clone()));
         all.flat_map(|(plugin, target, dirs)| {
             dirs.into_iter().filter(|dir| dir.write).map(move |dir| (plugin.clone(), target.clone(), dir.path))
@@ -69,7 +69,7 @@ pub fn overlapping(operator: &Operator) -> Vec<(String, String)> {
 }
 
 /// Steps that need a place before the step that brings it back.
-pub(super) fn provided_later(plan: &Plan, graph: &PlanGraph, rows: &mut Vec<Row>) {
+pub(crate) fn provided_later(plan: &Plan, graph: &PlanGraph, rows: &mut Vec<Row>) {
     let restores: Vec<(&Step, &Target)> = plan
         .steps
         .iter()
@@ -101,7 +101,7 @@ fn target<'a>(plan: &'a Plan, step: &Step, role: &str) -> Option<&'a Target> {
 }
 
 /// Whether a place is one that a restore fills, or lies in it.
-pub(super) fn inside(needed: &Target, into: &Target) -> bool {
+pub(crate) fn inside(needed: &Target, into: &Target) -> bool {
     if needed.name == into.name {
         return true;
     }
