@@ -29,9 +29,9 @@ pub(crate) enum Taking {
 
 /// Whose a lock is.
 enum Owned {
-    ByThis,
-    ByAnother(RunId),
-    ByNobody,
+    ThisRun,
+    AnotherRun(RunId),
+    Nobody,
 }
 
 #[derive(Default)]
@@ -117,12 +117,12 @@ impl Locks {
         for name in names {
             let document = self.store.get_document(&key(name)).await?;
             match self.owner(document.as_ref(), run).await? {
-                Owned::ByAnother(holder) => held.push(HeldLock { lock: name.clone(), holder }),
-                Owned::ByThis => {
+                Owned::AnotherRun(holder) => held.push(HeldLock { lock: name.clone(), holder }),
+                Owned::ThisRun => {
                     own += 1;
                     free.push((name, document));
                 }
-                Owned::ByNobody => free.push((name, document)),
+                Owned::Nobody => free.push((name, document)),
             }
         }
         if held.is_empty() && own == 0 {
@@ -149,7 +149,7 @@ impl Locks {
         let mut held = Vec::new();
         for name in names {
             let document = self.store.get_document(&key(name)).await?;
-            if let Owned::ByAnother(holder) = self.owner(document.as_ref(), run).await? {
+            if let Owned::AnotherRun(holder) = self.owner(document.as_ref(), run).await? {
                 held.push(HeldLock { lock: name.clone(), holder });
             }
         }
@@ -177,15 +177,15 @@ impl Locks {
 
     /// Whose this lock is, as `run` sees it. What a run had that another one goes on with is that one's, also before it is made.
     async fn owner(&self, document: Option<&Document>, run: &RunId) -> Result<Owned, StoreError> {
-        let Some(mut holder) = owner_of(document) else { return Ok(Owned::ByNobody) };
+        let Some(mut holder) = owner_of(document) else { return Ok(Owned::Nobody) };
         let mut handed_on = false;
         loop {
             if holder == *run {
-                return Ok(Owned::ByThis);
+                return Ok(Owned::ThisRun);
             }
             #[cfg(feature = "mutants")]
             if lifeboat_core::mutant::is(lifeboat_core::mutant::Mutant::LockNotReleased) {
-                return Ok(Owned::ByAnother(holder));
+                return Ok(Owned::AnotherRun(holder));
             }
             let head = self.store.head(&holder).await?;
             let summary = head.and_then(|head| serde_json::from_slice::<Summary>(&head.summary).ok());
@@ -194,9 +194,9 @@ impl Locks {
                     handed_on = true;
                     holder = successor;
                 }
-                Some(summary) if !summary.status.is_final() => return Ok(Owned::ByAnother(holder)),
-                None if handed_on => return Ok(Owned::ByAnother(holder)),
-                _ => return Ok(Owned::ByNobody),
+                Some(summary) if !summary.status.is_final() => return Ok(Owned::AnotherRun(holder)),
+                None if handed_on => return Ok(Owned::AnotherRun(holder)),
+                _ => return Ok(Owned::Nobody),
             }
         }
     }
