@@ -142,18 +142,32 @@ notify "pager" {{
     }
 }
 
-#[test]
-fn a_vault_that_is_gone_is_noticed_and_told_once() {
-    let (pager, seen) = sink();
-    let mut served = Served::new(pager);
-    let ready = served.found("recover", true);
-    assert_eq!((&ready["mode"], &ready["problems"]), (&Value::from("failover"), &Value::from(0)));
-    let rows = ready["rows"].to_string();
-    assert!(rows.contains("its newest snapshot was verified") && rows.contains("it can be read"), "{rows}");
-    assert!(!rows.contains("correct horse"), "{rows}");
-    served.found("protect", true);
+/// How many messages are about the runbook.
+fn about(seen: &[Value]) -> usize {
+    seen.iter().filter(|one| one["runbook"] == "recover").count()
+}
 
-    // What is in the vault: the same over the API, on the command line, and by stock restic.
+/// Waits for the message, and for several looks after the first one: it is still one message.
+fn told_once(served: &Served, seen: &Arc<Mutex<Vec<Value>>>, first: u64) {
+    let start = Instant::now();
+    while about(&seen.lock().unwrap()) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(20), "nobody is told");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Several looks later it is still one message.
+    while served.found("recover", false)["at_ms"].as_u64().unwrap() < first + 3_000 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let all = seen.lock().unwrap().clone();
+    assert_eq!(about(&all), 1, "{all:#?}");
+    let one = all.iter().find(|one| one["runbook"] == "recover").unwrap();
+    assert_eq!((&one["about"], &one["severity"]), (&Value::from("not-ready"), &Value::from("warning")));
+    assert!(one["title"].as_str().unwrap().starts_with("recover is not ready in mode failover: "), "{one}");
+    assert!(!one["text"].as_str().unwrap().is_empty(), "{one}");
+}
+
+/// What is in the vault: the same over the API, on the command line, and by stock restic.
+fn same_snapshots(served: &Served) {
     let snapshots = served.json("/v1/snapshots?runbook=protect&vault=vault&mode=failover");
     let mut told: Vec<Value> = snapshots["snapshots"].as_array().unwrap().clone();
     told.reverse();
@@ -170,6 +184,20 @@ fn a_vault_that_is_gone_is_noticed_and_told_once() {
     let ids = |all: &[Value]| all.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!((ids(&told), told.len()), (ids(&theirs), 2));
     assert_eq!(served.get("/v1/snapshots?runbook=protect&vault=live").0, 400);
+}
+
+#[test]
+fn a_vault_that_is_gone_is_noticed_and_told_once() {
+    let (pager, seen) = sink();
+    let mut served = Served::new(pager);
+    let ready = served.found("recover", true);
+    assert_eq!((&ready["mode"], &ready["problems"]), (&Value::from("failover"), &Value::from(0)));
+    let rows = ready["rows"].to_string();
+    assert!(rows.contains("its newest snapshot was verified") && rows.contains("it can be read"), "{rows}");
+    assert!(!rows.contains("correct horse"), "{rows}");
+    served.found("protect", true);
+
+    same_snapshots(&served);
 
     // The same words with the service and without it.
     let ask = ["readiness", "books/recover.kdl", "-i", "reason=a look"];
@@ -192,23 +220,7 @@ fn a_vault_that_is_gone_is_noticed_and_told_once() {
     assert!(gone["problems"].as_u64().unwrap() >= 1, "{gone}");
     let (_, metrics) = served.get("/metrics");
     assert!(metrics.contains("lifeboat_runbook_ready{runbook=\"recover\",mode=\"failover\"} 0"), "{metrics}");
-    let start = Instant::now();
-    let about = |seen: &[Value]| seen.iter().filter(|one| one["runbook"] == "recover").count();
-    while about(&seen.lock().unwrap()) == 0 {
-        assert!(start.elapsed() < Duration::from_secs(20), "nobody is told");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    // Several looks later it is still one message.
-    let first = gone["at_ms"].as_u64().unwrap();
-    while served.found("recover", false)["at_ms"].as_u64().unwrap() < first + 3_000 {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let all = seen.lock().unwrap().clone();
-    assert_eq!(about(&all), 1, "{all:#?}");
-    let one = all.iter().find(|one| one["runbook"] == "recover").unwrap();
-    assert_eq!((&one["about"], &one["severity"]), (&Value::from("not-ready"), &Value::from("warning")));
-    assert!(one["title"].as_str().unwrap().starts_with("recover is not ready in mode failover: "), "{one}");
-    assert!(!one["text"].as_str().unwrap().is_empty(), "{one}");
+    told_once(&served, &seen, gone["at_ms"].as_u64().unwrap());
     let (status, refused) = served.get("/v1/snapshots?runbook=protect&vault=vault");
     assert_eq!(status, 502, "{refused}");
     let bad = served.says(&ask, 1);

@@ -392,7 +392,7 @@ runbook "r" {
                             secret-server \"w\" address=\"https://h\" { approle role-id=\"r\" secret=\"s\" }\n\
                             secret-server \"x\" address=\"https://h\" { jwt role=\"r\" secret=\"s\" }\n\
                             automatic \"r\"\nhook \"h\" kind=\"generic\" { group \"/g\"; status \"/s\" firing=\"1\" resolved=\"0\" }\n\
-                            service { tls cert=\"c\" key=\"k\" }\n\
+                            service { tls cert=\"c\" key=\"k\"; readiness every=\"1h\" }\n\
                             notify \"n\" { email \"h\" from=\"a@b\" { to \"c@d\" person=\"p\" } }\n\
                             notify \"o\" { slack \"https://h\" }\n\
                             notify \"q\" { webhook \"https://h\" { header \"a\" \"b\"; value \"c\" secret=\"s\" } }\n";
@@ -452,7 +452,7 @@ runbook "r" {
         assert_eq!(table, known);
         let mut known: Vec<&str> = crate::operator::NODES
             .into_iter()
-            .chain(["dir", "host", "token", "approle", "jwt", "status", "tls"])
+            .chain(["dir", "host", "token", "approle", "jwt", "status", "tls", "readiness"])
             .chain(["email", "to", "slack", "webhook", "header", "value"])
             .collect();
         known.sort_unstable();

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use lifeboat_core::service::{Collector, ReadinessLooks, Service, ServiceTls};
 
-use crate::fields::{Fields, at_most_args, no_block, no_props, string};
+use crate::diagnostic::Span;
+use crate::fields::{Field, Fields, at_most_args, no_block, no_props, string};
 use crate::operator::resolve;
 use crate::report::Report;
 use crate::syntax::Node;
@@ -88,17 +89,7 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
             }
         };
     }
-    if let Some(field) = fields.one("readiness", report) {
-        service.readiness = match field.node {
-            Some(node) => readiness(node, report),
-            None => {
-                report
-                    .error("LB0118", field.span, "'readiness' needs an interval")
-                    .help("write readiness every=\"1h\"");
-                None
-            }
-        };
-    }
+    service.readiness = fields.one("readiness", report).and_then(|field| readiness(&field, report));
     fields.refuse_rest(&FIELDS, report);
     if !report.has_errors()
         && let Err(error) = service.safe()
@@ -134,7 +125,11 @@ fn public_url(fields: &mut Fields<'_>, report: &mut Report) -> Option<String> {
 }
 
 /// How readiness is looked at without anybody asking.
-fn readiness(node: &Node, report: &mut Report) -> Option<ReadinessLooks> {
+fn readiness(field: &Field<'_>, report: &mut Report) -> Option<ReadinessLooks> {
+    let Some(node) = field.node else {
+        no_interval(field.span, report);
+        return None;
+    };
     at_most_args(node, 0, report);
     let mut fields = Fields::new(node);
     let every = fields.duration("every", report);
@@ -158,7 +153,10 @@ fn readiness(node: &Node, report: &mut Report) -> Option<ReadinessLooks> {
     }
     fields.refuse_rest(&["every", "input"], report);
     let Some((every_ms, span)) = every else {
-        report.error("LB0118", node.head, "'readiness' needs an interval").help("write readiness every=\"1h\"");
+        // One that cannot be read was told.
+        if !node.props.iter().any(|prop| prop.name == "every") && !node.children.iter().any(|one| one.name == "every") {
+            no_interval(node.head, report);
+        }
         return None;
     };
     if !(LOOKS_MS.0..=LOOKS_MS.1).contains(&every_ms) {
@@ -167,6 +165,10 @@ fn readiness(node: &Node, report: &mut Report) -> Option<ReadinessLooks> {
             .help("to look at readiness takes its time: an hour is usual");
     }
     Some(ReadinessLooks { every_ms, inputs })
+}
+
+fn no_interval(span: Span, report: &mut Report) {
+    report.error("LB0118", span, "'readiness' needs an interval").help("write readiness every=\"1h\"");
 }
 
 fn tls(node: &Node, folder: &Path, report: &mut Report) -> Option<ServiceTls> {
@@ -243,7 +245,7 @@ mod tests {
             ("service { traces #true }", "LB0113"),
             ("service\nservice", "LB0405"),
             ("service { readiness }", "LB0118"),
-            ("service { readiness \"1h\" }", "LB0112"),
+            ("service { readiness \"1h\" }", "LB0118"),
             ("service { readiness every=\"1ms\" }", "LB0120"),
             ("service { readiness every=\"31d\" }", "LB0120"),
             ("service { readiness every=\"soon\" }", "LB0117"),

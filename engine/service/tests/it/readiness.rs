@@ -159,6 +159,15 @@ fn look(list: &Value, runbook: &str) -> Value {
     all.iter().find(|look| look["runbook"] == runbook).cloned().unwrap_or_default()
 }
 
+async fn pages_and_scopes(bench: &Bench, root: &str) {
+    let viewer = bench.token(NewToken { runbooks: vec!["slow".to_owned()], ..all(Role::Viewer, "vi") }).await;
+    let seen_by = bench.get("/v1/readiness?limit=1", &viewer).await.json;
+    assert_eq!((seen_by["readiness"].as_array().unwrap().len(), &seen_by["next"]), (1, &Value::Null));
+    let page = bench.get("/v1/readiness?limit=1&cursor=1", root).await.json;
+    assert_eq!((&page["readiness"][0]["runbook"], &page["next"]), (&json!("asks"), &json!(2)));
+    assert_eq!(bench.get("/v1/readiness?runbook=slow&mode=drill", root).await.json["readiness"], json!([]));
+}
+
 #[tokio::test]
 async fn a_runbook_that_turns_is_told_once_and_is_known_after_a_restart() {
     let (url, seen) = sink(0);
@@ -204,12 +213,7 @@ async fn a_runbook_that_turns_is_told_once_and_is_known_after_a_restart() {
         assert!(metrics.lines().any(|found| found.starts_with(line)), "{line} is not in\n{metrics}");
     }
     assert!(estate.looks.lock().unwrap().iter().all(|(_, mode)| *mode == "failover"), "drills are not looked at");
-    let viewer = bench.token(NewToken { runbooks: vec!["slow".to_owned()], ..all(Role::Viewer, "vi") }).await;
-    let seen_by = bench.get("/v1/readiness?limit=1", &viewer).await.json;
-    assert_eq!((seen_by["readiness"].as_array().unwrap().len(), &seen_by["next"]), (1, &Value::Null));
-    let page = bench.get("/v1/readiness?limit=1&cursor=1", &root).await.json;
-    assert_eq!((&page["readiness"][0]["runbook"], &page["next"]), (&json!("asks"), &json!(2)));
-    assert_eq!(bench.get("/v1/readiness?runbook=slow&mode=drill", &root).await.json["readiness"], json!([]));
+    pages_and_scopes(&bench, &root).await;
 
     // What was found is there at once after a restart, and is not told again; what turns is.
     estate.held.send_replace(true);
