@@ -83,7 +83,7 @@ impl Notices {
                 self.watch(run, since, plan);
             }
             EventKind::RunFinished { .. } | EventKind::RunAbandoned { .. } | EventKind::RunContinued { .. } => {
-                drop(self.objectives.remove(run));
+                self.objectives.remove(run);
             }
             _ => {}
         }

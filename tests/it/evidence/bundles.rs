@@ -25,7 +25,7 @@ fn the_demos_recovery_is_verified_on_another_machine() {
     assert_eq!(code, 0, "{answer:#}");
     assert_eq!((&answer["run"]["run"], &answer["run"]["status"]), (&runs[1]["run"], &"succeeded".into()));
     assert!(!elsewhere.bench.path(".lifeboat").exists(), "to verify makes nothing");
-    assert_eq!(independent(&elsewhere.bench.path("run.evidence"), &key).0, true);
+    assert!(independent(&elsewhere.bench.path("run.evidence"), &key).0);
 
     // One byte, anywhere.
     let size = std::fs::metadata(bench.path("recovery.evidence")).unwrap().len() as usize;

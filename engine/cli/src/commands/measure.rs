@@ -64,7 +64,7 @@ fn lines(state: &RunState, found: &Measured) -> String {
         against(found.rta_ms, state.plan.objectives.rto_ms)
     ));
     for (part, ms) in &found.parts {
-        let share = if found.rta_ms == 0 { 0 } else { ms * 100 / found.rta_ms };
+        let share = (ms * 100).checked_div(found.rta_ms).unwrap_or(0);
         text.push_str(&format!("    {part:<10} {:>9}  {share:>3} %\n", duration(*ms)));
     }
     for wait in &found.waits {

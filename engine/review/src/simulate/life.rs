@@ -104,7 +104,7 @@ impl<'a> World<'a> {
     /// The run in which nothing goes wrong: its events, and how it ends.
     pub(super) fn undisturbed(&'a self) -> Result<(Vec<Event>, RunStatus), Error> {
         let life = Life { trail: Some(vec![self.first.clone()]), ..self.life(self.begin.clone()) };
-        let (life, _) = life.to_rest()?;
+        let (life, _) = life.come_to_rest()?;
         let status = life.state.status();
         Ok((life.trail.unwrap_or_default(), status))
     }
@@ -163,7 +163,7 @@ fn lost(why: &str) -> Error {
 
 impl Life<'_> {
     /// Goes on until the run ends, or a person would have to speak.
-    pub(super) fn to_rest(mut self) -> Result<(Self, Rest), Error> {
+    pub(super) fn come_to_rest(mut self) -> Result<(Self, Rest), Error> {
         let most = 1_000 + 64 * self.state.plan.steps.len();
         for kind in decide::recover(&self.state, self.now) {
             self.push(kind)?;

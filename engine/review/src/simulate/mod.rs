@@ -123,7 +123,7 @@ pub fn simulate(plan: &Plan, setting: &Setting) -> Result<Found, Error> {
             Some((seq, happened)) => world.cut(walker.at(seq)?, happened),
             None => world.troubled(&case),
         };
-        let (life, rest) = life.to_rest()?;
+        let (life, rest) = life.come_to_rest()?;
         let word = if rest == Rest::Person { "asks a person" } else { life.state.status().as_str() };
         *ends.entry(word.to_owned()).or_default() += 1;
         gaps.look(&case, &life, rest, end);
