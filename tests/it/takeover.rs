@@ -10,6 +10,7 @@ use crate::bench::{Bench, attempts, tree};
 
 /// A planned move to the copy: a last look at the primary comes before the switch, but only while it is there.
 fn book(bench: &Bench, more: &str) -> String {
+    let gate = if more.is_empty() { "rebuild" } else { "go" };
     std::os::unix::fs::symlink("live", bench.path("estate/current")).unwrap();
     let dir = bench.dir.path().display();
     bench.runbook(
@@ -20,9 +21,9 @@ fn book(bench: &Bench, more: &str) -> String {
     verify "prove" snapshot="{{{{steps.take.snapshot}}}}" depth="data"
     restore "rebuild" snapshot="{{{{steps.prove.snapshot}}}}" into="back"
     {more}
-    switch "fence" target="service" only="switchover" {{ after "rebuild"; link "writers"; to "nobody" }}
+    switch "fence" target="service" only="switchover" {{ after "{gate}"; link "writers"; to "back" }}
     validate "quiet" target="live" only="switchover" after="fence" {{ expect "file" path="db/empty.dat" }}
-    switch "cutover" target="service" {{ after "rebuild" "quiet"; link "current"; to "back" }}"#
+    switch "cutover" target="service" {{ after "{gate}" "quiet"; link "current"; to "back" }}"#
         ),
     )
 }
@@ -118,10 +119,10 @@ fn a_switchover_that_lost_its_primary_is_finished_as_a_failover() {
 
 /// The evidence of both runs verifies, and that of the second says where that of the first has to end.
 fn evidence(bench: &Bench, old: &str, new: &str) {
-    let key = bench.run(&["evidence", "key"]).expect(0).out.trim().to_owned();
     for run in [old, new] {
         bench.run(&["evidence", "export", run, "--out", &format!("{run}.evidence")]).expect(0);
     }
+    let key = bench.run(&["evidence", "key"]).expect(0).out.trim().to_owned();
     let verify = |run: &str| bench.run(&["evidence", "verify", &format!("{run}.evidence"), "--key", &key]);
     verify(old).expect(0).says(&format!("run {new} goes on with it"));
     let second = verify(new).expect(0).says(&format!("goes on with run {old}"));
