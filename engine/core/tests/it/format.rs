@@ -92,8 +92,6 @@ fn more() -> Vec<EventKind> {
     if let EventKind::RunCreated { detected_at, .. } = &mut detected {
         *detected_at = Some(1_700_000_000_000);
     }
-    let mut next = PlanBuilder::new().step("take").build();
-    next.mode = Mode::Failover;
     vec![
         created(larger_plan()),
         EventKind::Approved {
@@ -133,6 +131,14 @@ fn more() -> Vec<EventKind> {
             token: 9,
         },
         detected,
+    ]
+}
+
+/// One run goes on with another one.
+fn continued() -> Vec<EventKind> {
+    let mut next = PlanBuilder::new().step("take").build();
+    next.mode = Mode::Failover;
+    vec![
         EventKind::RunContinued {
             successor: RunId::new(1_700_000_000_000, 44),
             fingerprint: next.fingerprint(),
@@ -229,6 +235,7 @@ fn all() -> Vec<EventKind> {
         EventKind::RunFinished { result: RunResult::Cancelled },
     ]);
     kinds.extend(more());
+    kinds.extend(continued());
     kinds
 }
 
