@@ -124,7 +124,8 @@ impl Stream {
             Some("ended")
         } else {
             match self.handle.as_ref().map(RunHandle::resting) {
-                Some(Some(Rest::Person(_))) => Some("person"),
+                // Right after a verb the rest is still the one that the verb ends.
+                Some(Some(Rest::Person(state))) if state.seq == row.seq => Some("person"),
                 Some(_) => None,
                 None => self.app.runs.why_stopped(&self.run).map(|_| "stopped"),
             }

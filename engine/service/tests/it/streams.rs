@@ -113,6 +113,27 @@ async fn a_stream_goes_on_where_it_was_cut_off() {
     assert_eq!(bad.status, 400);
 }
 
+/// The rest that an answer ends is over with it: nobody who follows is told that the run waits still.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answered_question_is_not_told_as_a_rest() {
+    let bench = Bench::new().await;
+    let root = bench.admin().await;
+    let bo = bench.token(all(Role::Approver, "bo")).await;
+    for round in 0..25 {
+        let (run, fingerprint) = bench.run("approve", "drill", &root).await;
+        bench.status(&run, &root, "waiting").await;
+        let mut reader = Reader::open(&bench, &run, &root, None).await;
+        while reader.next().await.unwrap().1 != "rest" {}
+        let yes = json!({ "fingerprint": fingerprint });
+        assert_eq!(bench.post(&format!("/v1/runs/{run}/steps/go/approve"), &bo, &yes).await.status, 200);
+        let mut told = Vec::new();
+        while let Some((_, name, data)) = reader.next().await {
+            told.extend((name == "rest").then(|| data["rest"].clone()));
+        }
+        assert_eq!(told, ["ended"], "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn events_come_as_they_happen_with_progress_between() {
     let world = World::new();
