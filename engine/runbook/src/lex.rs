@@ -211,6 +211,10 @@ impl Lexer<'_> {
         self.at += 1;
         let after_slash = self.at;
         self.take_while(is_space);
+        while self.rest().starts_with("/*") {
+            self.block_comment();
+            self.take_while(is_space);
+        }
         if self.rest().starts_with("//") {
             self.take_while(|c| !is_newline(c));
         }
@@ -220,8 +224,15 @@ impl Lexer<'_> {
                 self.at += if self.rest().starts_with("\r\n") { 2 } else { c.len_utf8() };
                 Kind::Continuation
             }
+            // The language has no such word. Without its end of line, a form that drops what says nothing would make one of it.
             Some(_) => {
                 self.at = after_slash;
+                let span = Span::between(after_slash.saturating_sub(1), after_slash);
+                self.problems.push((
+                    span,
+                    "a backslash with something behind it",
+                    "end the line after it, or leave it out",
+                ));
                 Kind::Word
             }
         }

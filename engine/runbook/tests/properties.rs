@@ -170,6 +170,19 @@ proptest! {
     }
 }
 
+/// Found by fuzzing: the form left the semicolon away, and the backslash became the end of a line.
+#[test]
+fn a_backslash_with_something_behind_it_is_a_mistake_and_with_a_comment_it_is_none() {
+    for text in ["+\\;", "runbook \\ \"x\" {\n}\n"] {
+        let errors = format(&source("x.kdl", text)).unwrap_err();
+        assert!(errors.iter().any(|one| one.code == "LB0105"), "{text:?}: {errors:?}");
+    }
+    for text in ["wait \\ /* a */ /* b */ // c\n \"5m\"\n", "wait \"5m\" \\"] {
+        formatting_keeps(text);
+        assert!(format(&source("x.kdl", text)).is_ok(), "{text:?}");
+    }
+}
+
 #[test]
 fn the_demo_is_in_canonical_form_and_comments_stay() {
     assert_eq!(format(&source("demo.kdl", DEMO)).unwrap(), DEMO);

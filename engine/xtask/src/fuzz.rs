@@ -108,6 +108,8 @@ fn one(folder: &std::path::Path, name: &str, seconds: u32) -> Result<(), String>
     }
     println!("fuzz {name}: {seconds} s");
     let mut command = Command::new(&program);
+    // The message says enough; frames of the fuzzer would hide it.
+    command.env("RUST_BACKTRACE", "0");
     command.arg(format!("-max_total_time={seconds}")).args(["-timeout=10", "-rss_limit_mb=1024", "-verbosity=0"]);
     command.args(["-print_final_stats=1"]).arg(prefix(&finds, name)).arg(&corpus);
     let ended = command.output().map_err(|error| format!("{}: {error}", program.display()))?;
