@@ -57,7 +57,16 @@ impl Documents {
         }
     }
 
-    /// Writes a document that nobody else writes, and gives its new version.
+    /// Writes a document that nobody else writes, whatever it is now.
+    ///
+    /// # Errors
+    /// As [`Documents::put`].
+    pub async fn set<T: Serialize>(&self, key: &str, value: &T) -> Result<(), Error> {
+        let version = self.0.get_document(key).await.map_err(told)?.map_or(0, |found| found.version);
+        self.put(key, version, value).await.map(drop)
+    }
+
+    /// Writes a document that nobody else writes and that has that version, and gives its new one.
     ///
     /// # Errors
     /// As [`Documents::write`]; `LB0601` when somebody else wrote it all the same.

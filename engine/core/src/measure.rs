@@ -262,7 +262,7 @@ fn look(state: &RunState) -> (Part, Vec<Option<StepId>>) {
 }
 
 /// What was lost, by target: by a sentinel where one was found, else by the time of the snapshot.
-fn losses(state: &RunState) -> Vec<Loss> {
+pub fn losses(state: &RunState) -> Vec<Loss> {
     let disaster = state.disaster_at();
     let number = |now: &StepState, name: &str| now.outputs.as_ref()?.get(name)?.as_u64();
     let mut found: BTreeMap<String, Loss> = BTreeMap::new();

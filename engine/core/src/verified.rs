@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::ids::Digest;
 use crate::measure::Measured;
-use crate::plan::Objectives;
+use crate::plan::{Objectives, Step};
 use crate::state::{Phase, RunState, RunStatus};
 use crate::{Error, ledger};
 
@@ -62,7 +62,7 @@ pub fn verdict(state: &RunState, found: &Measured) -> Verdict {
     if rpo_ms.zip(found.rpa_ms).is_some_and(|(rpo, rpa)| rpa > rpo) {
         because.push("more was lost than the RPO allows".to_owned());
     }
-    let missed = checks(state).filter(|check| check.get("caught") != Some(&Value::Bool(true))).count();
+    let missed = checks(state).filter(|(_, check)| !is_caught(check)).count();
     if missed > 0 {
         because.push(format!("its checks would miss {missed} of {} damages", checks(state).count()));
     }
@@ -82,9 +82,15 @@ const fn ended(status: RunStatus) -> &'static str {
     }
 }
 
-/// What came of damaging copies of what was restored, where that was tried.
-pub fn checks(state: &RunState) -> impl Iterator<Item = &Value> {
-    state.steps().filter_map(|(_, now)| now.outputs.as_ref()?.get("checks")?.as_array()).flatten()
+/// What came of damaging copies of what was restored, where that was tried: each with the step that checked.
+pub fn checks(state: &RunState) -> impl Iterator<Item = (&Step, &Value)> {
+    let tried = state.steps().filter_map(|(step, now)| Some((step, now.outputs.as_ref()?.get("checks")?.as_array()?)));
+    tried.flat_map(|(step, checks)| checks.iter().map(move |check| (step, check)))
+}
+
+/// Whether a damage was noticed.
+pub fn is_caught(check: &Value) -> bool {
+    check.get("caught") == Some(&Value::Bool(true))
 }
 
 /// What is known of a runbook.

@@ -401,8 +401,7 @@ impl Dispatcher {
     /// # Errors
     /// The store's.
     pub async fn note(&self, key: &str, value: u64) -> Result<(), Error> {
-        let version = self.documents.read::<u64>(key).await?.map_or(0, |(version, _)| version);
-        self.documents.put(key, version, &value).await.map(drop)
+        self.documents.set(key, &value).await
     }
 }
 

@@ -17,7 +17,7 @@ mod row;
 pub use asks::{Asks, Finding, Newest};
 pub use lints::overlapping;
 pub use look::{Question, in_words, look, lost};
-pub use past::{Lesson, Past, worth_reading};
+pub use past::{Lesson, Past, drills_of, worth_reading};
 pub use row::{Readiness, Row};
 
 #[cfg(test)]

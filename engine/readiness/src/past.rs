@@ -7,6 +7,7 @@ use lifeboat_core::ids::RunId;
 use lifeboat_core::measure::measure;
 use lifeboat_core::outcome::Outcome;
 use lifeboat_core::plan::{Mode, StepKind};
+use lifeboat_core::ports::StoredEvent;
 use lifeboat_core::state::Summary;
 use lifeboat_core::verified::Drill;
 use lifeboat_core::{Error, apply};
@@ -29,6 +30,15 @@ pub struct Lesson {
 }
 
 impl Lesson {
+    /// What a run says, as it is stored.
+    ///
+    /// # Errors
+    /// As [`Lesson::of`]; an event that cannot be read.
+    pub fn of_stored(stored: &[StoredEvent]) -> Result<Self, Error> {
+        let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>()?;
+        Self::of(&events)
+    }
+
     /// What the events of a run say.
     ///
     /// # Errors
@@ -61,16 +71,26 @@ impl Lesson {
     }
 }
 
-/// Which runs are worth reading for a look at a runbook. `runs` are all there are, in the order of their making.
-pub fn worth_reading<'a>(
-    runs: impl DoubleEndedIterator<Item = (&'a RunId, Option<&'a Summary>)>,
-    runbook: &str,
-) -> Vec<RunId> {
+/// A run as it is listed: its summary, where it has one.
+type Listed<'a> = (&'a RunId, Option<&'a Summary>);
+
+/// Whether a run is a drill of that runbook that has ended.
+fn is_drill_of(runbook: &str, summary: Option<&Summary>) -> bool {
     let named = |name: &str| name.chars().take(NAME_MAX).eq(runbook.chars().take(NAME_MAX));
+    summary.is_some_and(|about| about.mode == Mode::Drill && about.status.is_final() && named(&about.runbook))
+}
+
+/// The drills that tell whether a runbook is verified, newest first. `runs` are all there are, in the order of their making.
+pub fn drills_of<'a>(runs: impl DoubleEndedIterator<Item = Listed<'a>>, runbook: &str) -> Vec<RunId> {
+    let drills = runs.rev().filter(|(_, summary)| is_drill_of(runbook, *summary));
+    drills.take(DRILLS_MAX).map(|(run, _)| run.clone()).collect()
+}
+
+/// Which runs are worth reading for a look at a runbook. `runs` are all there are, in the order of their making.
+pub fn worth_reading<'a>(runs: impl DoubleEndedIterator<Item = Listed<'a>>, runbook: &str) -> Vec<RunId> {
     let (mut found, mut drills) = (Vec::new(), 0);
     for (place, (run, summary)) in runs.rev().enumerate() {
-        let is_drill =
-            summary.is_some_and(|about| about.mode == Mode::Drill && about.status.is_final() && named(&about.runbook));
+        let is_drill = is_drill_of(runbook, summary);
         drills += usize::from(is_drill);
         if place < RUNS_MAX || (is_drill && drills <= DRILLS_MAX) {
             found.push(run.clone());
@@ -137,6 +157,8 @@ mod tests {
         assert_eq!(found[0], RunId::new(2_000, 0), "newest first, also what has no summary");
         assert_eq!(found.last().unwrap(), &RunId::new(2, 0), "the ten drills are old; the newest eight are read");
         assert_eq!(worth_reading(all.iter().map(|(run, about)| (run, *about)), "bank").len(), RUNS_MAX);
+        let drills = drills_of(all.iter().map(|(run, about)| (run, *about)), "orders");
+        assert_eq!(drills, found[RUNS_MAX..], "the same drills");
     }
 
     #[test]

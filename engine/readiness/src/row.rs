@@ -2,7 +2,7 @@
 
 use lifeboat_core::Error;
 use lifeboat_core::ids::Digest;
-use lifeboat_core::plan::Mode;
+use lifeboat_core::plan::{Mode, Plan};
 use serde::{Deserialize, Serialize};
 
 /// One thing that was looked at.
@@ -60,6 +60,13 @@ pub struct Readiness {
 }
 
 impl Readiness {
+    /// What a look at a plan came to that found these rows.
+    pub fn of(plan: &Plan, site_lost: Option<String>, rows: Vec<Row>, at_ms: u64) -> Self {
+        let (runbook, mode, fingerprint) = (plan.runbook.clone(), plan.mode, plan.fingerprint());
+        let ready = rows.iter().all(|row| row.ok);
+        Self { runbook, mode, site_lost, ready, rows, fingerprint, at_ms }
+    }
+
     /// How many things are in the way.
     pub fn problems(&self) -> usize {
         self.rows.iter().filter(|row| !row.ok).count()

@@ -8,7 +8,7 @@ use lifeboat_core::measure::{Measured, measure};
 use lifeboat_core::plan::Mode;
 use lifeboat_core::ports::Clock;
 use lifeboat_core::state::{RunState, RunStatus};
-use lifeboat_core::verified::{Drill, Verdict, checks, verdict, verification};
+use lifeboat_core::verified::{Drill, Verdict, checks, is_caught, verdict, verification};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -106,7 +106,7 @@ pub fn check_lines(state: &RunState) -> String {
         return String::new();
     }
     let text = |check: &Value, name: &str| check.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let missed: Vec<&Value> = checks(state).filter(|check| check.get("caught") != Some(&true.into())).collect();
+    let missed: Vec<&Value> = checks(state).map(|(_, check)| check).filter(|check| !is_caught(check)).collect();
     let mut lines = format!("\n  checks     {} of {all} damages were noticed", all - missed.len());
     for check in missed {
         let (what, file, said) = (text(check, "corruption"), text(check, "file"), text(check, "said"));

@@ -4,13 +4,11 @@
 use std::sync::Arc;
 
 use lifeboat_core::Error;
-use lifeboat_core::event::Event;
 use lifeboat_core::ids::RunId;
 use lifeboat_core::ports::Clock;
 use lifeboat_core::state::Summary;
 use lifeboat_readiness::{Lesson, Past, Readiness, Row, worth_reading};
 use lifeboat_service::NewReadiness;
-use lifeboat_store::ReadOnly;
 
 use crate::args_drill::ReadinessArgs;
 use crate::clock::SystemClock;
@@ -60,9 +58,7 @@ async fn here(
     let past = past(world, &plan.runbook)?;
     let sight = Sight { plan: &plan, verification, past: &past, site_lost: site_lost.as_deref(), limit: None };
     let rows = eyes.look(&sight).await?;
-    let ready = rows.iter().all(|row| row.ok);
-    let (runbook, mode, fingerprint) = (plan.runbook.clone(), plan.mode, plan.fingerprint());
-    Ok(Readiness { runbook, mode, site_lost, ready, rows, fingerprint, at_ms: SystemClock.now_ms() })
+    Ok(Readiness::of(&plan, site_lost, rows, SystemClock.now_ms()))
 }
 
 /// What earlier runs say. A run whose log cannot be read says nothing; `runs` and `doctor` tell what is wrong with it.
@@ -81,15 +77,10 @@ fn past(world: &World, runbook: &str) -> Result<Past, Error> {
         })
         .collect();
     for run in worth_reading(all.iter().map(|(run, summary)| (run, summary.as_ref())), runbook) {
-        past.learn(&lesson(&journal, &run).unwrap_or_default(), runbook);
+        let lesson = journal.read(&run).and_then(|stored| Lesson::of_stored(&stored));
+        past.learn(&lesson.unwrap_or_default(), runbook);
     }
     Ok(past)
-}
-
-fn lesson(journal: &ReadOnly, run: &RunId) -> Result<Lesson, Error> {
-    let stored = journal.read(run)?;
-    let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>()?;
-    Lesson::of(&events)
 }
 
 fn show(world: &World, found: &Readiness) -> Result<Exit, Error> {

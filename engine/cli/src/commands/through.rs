@@ -113,10 +113,7 @@ pub async fn start(world: &World, client: &Client, file: &std::path::Path, new: 
 /// What it refuses.
 pub async fn start_named(world: &World, client: &Client, new: NewRun) -> Result<Exit, Error> {
     let view = client.start(&new).await?;
-    let plan = state(world, &view.run)?.plan;
-    world.screen.say(&format!("run {} (the service carries it out; Ctrl-C only stops the watching)", view.run));
-    let follow = client.follow(&view.run, 1).await?;
-    to_rest(world, &view, follow, Lines::new(world.screen, &plan)).await
+    watch_new(world, client, &view, "").await
 }
 
 /// Goes on with a run in another mode.
@@ -125,13 +122,15 @@ pub async fn start_named(world: &World, client: &Client, new: NewRun) -> Result<
 /// What the service refuses.
 pub async fn take_over(world: &World, client: &Client, run: &RunId, new: &NewMode) -> Result<Exit, Error> {
     let view = client.take_over(run, new).await?;
-    let plan = state(world, &view.run)?.plan;
-    let next = &view.run;
-    world.screen.say(&format!(
-        "run {next} goes on with run {run} (the service carries it out; Ctrl-C only stops the watching)"
-    ));
-    let follow = client.follow(next, 1).await?;
-    to_rest(world, &view, follow, Lines::new(world.screen, &plan)).await
+    watch_new(world, client, &view, &format!(" goes on with run {run}")).await
+}
+
+/// Names a run that the service has just made, and shows what happens to it.
+async fn watch_new(world: &World, client: &Client, view: &RunView, what: &str) -> Result<Exit, Error> {
+    let (run, plan) = (&view.run, state(world, &view.run)?.plan);
+    world.screen.say(&format!("run {run}{what} (the service carries it out; Ctrl-C only stops the watching)"));
+    let follow = client.follow(run, 1).await?;
+    to_rest(world, view, follow, Lines::new(world.screen, &plan)).await
 }
 
 /// Shows what happens until the run rests, and says what it came to.

@@ -1,9 +1,9 @@
 //! What a run made and somebody has to remove, what was suspect, and what the checks of a drill would miss.
 
 use lifeboat_core::ids::StepId;
-use lifeboat_core::plan::StepKind;
+use lifeboat_core::plan::{Step, StepKind};
 use lifeboat_core::state::{RunState, StepState};
-use lifeboat_core::{ledger, taint};
+use lifeboat_core::{ledger, taint, verified};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -81,19 +81,15 @@ pub(super) fn suspects(state: &RunState) -> Vec<SuspectFact> {
 
 /// What came of damaging copies, in the order in which it was tried.
 pub(super) fn checks(state: &RunState) -> Vec<CheckFact> {
-    let mut found = Vec::new();
-    for (step, now) in state.steps() {
-        let tried = now.outputs.as_ref().and_then(|outputs| outputs.get("checks")?.as_array());
-        found.extend(tried.into_iter().flatten().map(|one| {
-            let text = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            CheckFact {
-                step: step.id.clone(),
-                damage: text("corruption"),
-                file: text("file"),
-                caught: one.get("caught") == Some(&Value::Bool(true)),
-                said: text("said"),
-            }
-        }));
-    }
-    found
+    let fact = |(step, check): (&Step, &Value)| {
+        let text = |name: &str| check.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        CheckFact {
+            step: step.id.clone(),
+            damage: text("corruption"),
+            file: text("file"),
+            caught: verified::is_caught(check),
+            said: text("said"),
+        }
+    };
+    verified::checks(state).map(fact).collect()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lifeboat_core::condition::context;
 use lifeboat_core::ids::{RunId, StepId};
+use lifeboat_core::measure::{Basis, Loss, losses};
 use lifeboat_core::plan::{Step, StepKind};
 use lifeboat_core::state::{Phase, RunState, StepState};
 use lifeboat_core::template::render_value;
@@ -152,6 +153,7 @@ pub fn of(state: &RunState, witness: &Witness) -> (Vec<SnapshotFact>, DataLoss) 
         depth: text(outputs.get("depth")),
         snapshot,
     });
+    let losses = losses(state);
     let restored: Vec<Restored> = done(state)
         .filter(|(step, ..)| step.kind == StepKind::Restore)
         .map(|(step, _, outputs, snapshot)| {
@@ -160,7 +162,7 @@ pub fn of(state: &RunState, witness: &Witness) -> (Vec<SnapshotFact>, DataLoss) 
                 step: step.id.clone(),
                 taken_ms: taken.map(|taken| taken.taken_ms).or_else(|| told(step, outputs)),
                 told_by: taken.map(|taken| taken.run.clone()).filter(|run| run != &state.run),
-                sentinel_ms: sentinel(state, step),
+                sentinel_ms: sentinel(&losses, step),
                 snapshot,
             }
         })
@@ -169,14 +171,10 @@ pub fn of(state: &RunState, witness: &Witness) -> (Vec<SnapshotFact>, DataLoss) 
 }
 
 /// The newest sentinel that a check found where this step restored to.
-fn sentinel(state: &RunState, restore: &Step) -> Option<u64> {
-    let at =
-        |step: &Step, role: &str| step.targets.iter().find(|used| used.role == role).map(|used| used.target.clone());
-    let into = at(restore, "into")?;
-    let checks = state.steps().filter(|(step, now)| {
-        step.kind == StepKind::Validate && now.phase == Phase::Done && at(step, "target").as_ref() == Some(&into)
-    });
-    checks.filter_map(|(_, now)| now.outputs.as_ref()?.get("sentinel_ms")?.as_u64()).max()
+fn sentinel(losses: &[Loss], restore: &Step) -> Option<u64> {
+    let into = &restore.targets.iter().find(|used| used.role == "into")?.target;
+    let told = |loss: &&Loss| loss.basis == Basis::Sentinel && loss.target == *into;
+    losses.iter().find(told).map(|loss| loss.point_at)
 }
 
 /// What was lost, alone.

@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 
 use lifeboat_core::Error;
-use lifeboat_core::ids::RunId;
 use lifeboat_core::measure::measure;
 use lifeboat_core::plan::Mode;
 use lifeboat_core::verified::{Drill, may_start_by_itself, verification};
+use lifeboat_readiness::drills_of;
 
 use crate::app::App;
 use crate::http;
 use crate::problem::Problem;
-
-/// Drills that are looked at. The newest one decides; some may overlap.
-const DRILLS_MAX: usize = 8;
 
 /// Refuses a start where it is not verified now.
 ///
@@ -26,14 +23,7 @@ pub(super) async fn may_start(app: &App, runbook: &str) -> Result<(), Error> {
     }
     // What a drill of it would run now.
     let now = http::compile(app, runbook, Mode::Drill, &BTreeMap::new()).await.map_err(Problem::error)?;
-    let named = |name: &str| name.chars().take(200).eq(runbook.chars().take(200));
-    let runs = app.runs.look(|rows| {
-        let drills = rows.iter().rev().filter(|(_, row)| {
-            let about = &row.summary;
-            about.mode == Mode::Drill && about.status.is_final() && named(&about.runbook)
-        });
-        drills.map(|(run, _)| run.clone()).take(DRILLS_MAX).collect::<Vec<RunId>>()
-    });
+    let runs = app.runs.look(|rows| drills_of(rows.iter().map(|(run, row)| (run, Some(&row.summary))), runbook));
     let mut drills = Vec::new();
     for run in runs.await? {
         let loaded = app.runs.engine.load(&run).await?;

@@ -144,18 +144,19 @@ macro_rules! serve {
 
 macro_rules! name {
     ($($method:ident $path:literal $module:ident :: $handler:ident $doc:ident;)*) => {
-        vec![$((Method::$method.as_str(), $path)),*]
+        &[$((Method::$method.as_str(), $path)),*]
     };
 }
 
 /// The routes of the API: method and path.
-pub fn paths() -> Vec<(&'static str, &'static str)> {
-    routes!(name)
+pub const fn paths() -> &'static [(&'static str, &'static str)] {
+    const ALL: &[(&str, &str)] = routes!(name);
+    ALL
 }
 
 /// Whether there is a call of that method at that path.
 fn is_served(method: &http::Method, path: &str) -> bool {
-    paths().into_iter().any(|(one, at)| at == path && one.eq_ignore_ascii_case(method.as_str()))
+    paths().iter().any(|(one, at)| *at == path && one.eq_ignore_ascii_case(method.as_str()))
 }
 
 async fn nothing() -> Problem {

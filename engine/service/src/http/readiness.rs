@@ -91,10 +91,8 @@ pub(crate) async fn list(
             && which.runbook.as_ref().is_none_or(|runbook| *runbook == look.runbook)
             && which.mode.is_none_or(|mode| mode == look.mode)
     });
-    let mut found: Vec<LookedAt> = all.skip(from).take(limit + 1).collect();
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = more.then(|| u64::try_from(from.saturating_add(limit)).unwrap_or(u64::MAX));
+    let after = |_: &LookedAt| u64::try_from(from.saturating_add(limit)).unwrap_or(u64::MAX);
+    let (found, next) = ask::cut(all.skip(from).take(limit + 1).collect(), limit, after);
     let every_ms = app.settings.readiness.as_ref().map(|wish| wish.every_ms);
     answer::json(&ReadinessPage { readiness: found, every_ms, next })
 }

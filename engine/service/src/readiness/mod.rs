@@ -92,9 +92,8 @@ pub(crate) async fn look(app: &App, compiled: Compiled, site_lost: Option<String
     let _place = app.looks.place().await?;
     let Compiled { plan, verification, .. } = compiled;
     let past = app.looks.lessons.of(app, &plan.runbook).await?;
-    let (runbook, mode, fingerprint) = (plan.runbook.clone(), plan.mode, plan.fingerprint());
-    let asked = Asked { plan: Arc::new(plan), verification, past, site_lost: site_lost.clone(), limit: LOOK_MAX };
+    let plan = Arc::new(plan);
+    let asked = Asked { plan: Arc::clone(&plan), verification, past, site_lost: site_lost.clone(), limit: LOOK_MAX };
     let rows = app.workshop.readiness(asked).await?;
-    let ready = rows.iter().all(|row| row.ok);
-    Ok(Readiness { runbook, mode, site_lost, ready, rows, fingerprint, at_ms: app.now() })
+    Ok(Readiness::of(&plan, site_lost, rows, app.now()))
 }

@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use lifeboat_core::Error;
-use lifeboat_core::event::Event;
 use lifeboat_core::ids::RunId;
 use lifeboat_readiness::{Lesson, Past, worth_reading};
 use tokio::sync::Mutex;
@@ -53,7 +52,5 @@ impl Lessons {
 }
 
 async fn read(app: &App, run: &RunId) -> Result<Lesson, Error> {
-    let stored = app.runs.events(run, 0).await?;
-    let events = stored.iter().map(|event| Event::decode(&event.bytes)).collect::<Result<Vec<_>, _>>()?;
-    Lesson::of(&events)
+    Lesson::of_stored(&app.runs.events(run, 0).await?)
 }

@@ -19,8 +19,6 @@ use crate::problem::Problem;
 
 /// How often it is looked whether a look is due.
 const TICK: Duration = Duration::from_secs(1);
-/// How often a document that somebody else writes at the same time is tried again.
-const TRIES: u32 = 3;
 
 /// When a runbook was looked at, and as what.
 type Seen = BTreeMap<String, (u64, u64)>;
@@ -115,15 +113,9 @@ async fn before(app: &App, runbook: &str, mode: Mode) -> Result<Option<Kept>, Er
 }
 
 async fn keep(app: &App, kept: &Kept) -> Result<(), Error> {
-    let key = key(&kept.look.runbook, kept.look.mode);
-    for _ in 0..TRIES {
-        let found: Option<(u64, serde_json::Value)> = app.looks.documents.read(&key).await?;
-        if app.looks.documents.write(&key, found.map_or(0, |(version, _)| version), kept).await?.is_some() {
-            app.looks.last().insert((kept.look.runbook.clone(), kept.look.mode.as_str()), kept.clone());
-            return Ok(());
-        }
-    }
-    Err(Error::new("LB0601", "somebody else keeps what was looked at").hint("only one engine may have a data folder"))
+    app.looks.documents.set(&key(&kept.look.runbook, kept.look.mode), kept).await?;
+    app.looks.last().insert((kept.look.runbook.clone(), kept.look.mode.as_str()), kept.clone());
+    Ok(())
 }
 
 /// Looks at a runbook in a mode, and keeps what was found. `None`: it could not be looked at now.
