@@ -155,6 +155,41 @@ fn kill(mut child: Background, after: u64) {
     child.wait().unwrap();
 }
 
+/// The engine dies while it restores, so there is half of the copy in the folder; the takeover finishes that half.
+#[test]
+fn half_a_restore_is_finished_by_the_takeover() {
+    for _ in 0..10 {
+        let bench = heavy();
+        let file = book(&bench, "");
+        let running = bench.start(&["run", "-y", &file, "--mode", "switchover"]);
+        let begun = || fs::read_dir(bench.path("estate/back")).is_ok_and(|mut entries| entries.next().is_some());
+        let start = std::time::Instant::now();
+        while !begun() {
+            assert!(start.elapsed() < Duration::from_secs(60), "it never began to restore");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        kill(running, 0);
+        let old = bench.newest();
+        let before = events(&bench, &old);
+        if before.iter().any(|event| event["step"] == "rebuild" && event["outcome"] == "done") {
+            continue;
+        }
+        let done = bench.run(&["takeover", &old, "--mode", "failover", "--yes"]).expect(0).says("goes on");
+        done.says("succeeded");
+        let new = bench.newest();
+        bench.run(&["show", &new]).expect(0).says(&format!("begun in {old}"));
+        let key = |events: &[Value]| {
+            let started = |event: &&Value| event["event"] == "attempt-started" && event["step"] == "rebuild";
+            events.iter().find(started).unwrap()["key"].clone()
+        };
+        assert_eq!(key(&before), key(&events(&bench, &new)), "it is the same work");
+        assert_eq!(tree(&bench.path("estate/live")), tree(&bench.path("estate/back")));
+        assert_eq!(link(&bench), "back");
+        return;
+    }
+    panic!("no kill came in the middle of the restore");
+}
+
 #[test]
 fn killed_in_the_switchover_and_in_the_takeover_it_is_done_once() {
     let mut whole = 0;

@@ -111,11 +111,12 @@ pub fn wake_after(state: &RunState, now: u64) -> Option<u64> {
     if state.result.is_some() || state.paused.is_some() || state.wants_locks() { None } else { times.min() }
 }
 
-/// The idempotency key of a step of this run. A step that was taken over has the key under which it was done: its undo finds what
-/// the effect left behind.
+/// The idempotency key of a step of this run. A step that was taken over has the key under which it was begun: who goes on with
+/// it, or undoes it, finds what was left behind.
 pub fn key_of(state: &RunState, step: &StepId) -> Digest {
-    let origin = state.step(step).and_then(|(_, now)| now.carried.as_deref());
-    key(origin.map_or(&state.run, |origin| &origin.run), step)
+    let now = state.step(step).map(|(_, now)| now);
+    let origin = now.and_then(|now| now.begun_in.as_ref().or(now.carried.as_deref().map(|from| &from.run)));
+    key(origin.unwrap_or(&state.run), step)
 }
 
 /// The idempotency key of a step: the same for all of its attempts in this run, forward and undo, so that an undo finds

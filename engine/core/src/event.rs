@@ -297,6 +297,9 @@ pub enum EventKind {
         runbook: String,
         /// The steps whose work is taken over, in the order in which they were done.
         carried: Vec<StepId>,
+        /// The steps that were begun, and that the other run goes on with.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        begun: Vec<StepId>,
         /// Who and why.
         #[serde(flatten)]
         said: Said,

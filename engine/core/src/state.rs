@@ -219,6 +219,9 @@ pub struct StepState {
     /// The run that did it, where this one took it over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carried: Option<Box<Origin>>,
+    /// The run that began it, where this one goes on with that: it keeps that one's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_in: Option<RunId>,
 }
 
 impl StepState {
@@ -237,6 +240,7 @@ impl StepState {
             attested: None,
             ledger: None,
             carried: None,
+            begun_in: None,
         }
     }
 

@@ -130,7 +130,7 @@ impl Engine {
     /// # Errors
     /// The store's errors.
     pub(crate) async fn make_successor(&self, earlier: &Loaded) -> Result<Option<RunHandle>, Error> {
-        let Some(EventKind::RunContinued { successor, plan, fingerprint, runbook, carried, said }) =
+        let Some(EventKind::RunContinued { successor, plan, fingerprint, runbook, carried, begun, said }) =
             earlier.events.last().map(|event| &event.kind)
         else {
             return Ok(None);
@@ -140,7 +140,7 @@ impl Engine {
             return Ok(None);
         }
         let chain = Digest::from_bytes(&earlier.head.chain);
-        let taken = continues(&earlier.state, carried, earlier.head.seq, chain);
+        let taken = continues(&earlier.state, carried, begun, earlier.head.seq, chain);
         let event = Event::new(
             parts.clock.now_ms(),
             EventKind::RunCreated {

@@ -75,6 +75,9 @@ struct StepReport {
     /// The run that did it, where this one took it over.
     #[serde(skip_serializing_if = "Option::is_none")]
     carried: Option<Origin>,
+    /// The run that began it, where this one went on with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begun_in: Option<RunId>,
     failure: Option<lifeboat_core::Failure>,
 }
 
@@ -95,6 +98,7 @@ impl Report {
             took_ms: now.started_at.zip(now.finished_at).map(|(start, end)| end.saturating_sub(start)),
             outputs: now.outputs.clone(),
             carried: now.carried.as_deref().cloned(),
+            begun_in: now.begun_in.clone(),
             failure: match &now.phase {
                 Phase::Failed { failure } | Phase::UndoFailed { failure } => Some(failure.clone()),
                 _ => None,

@@ -143,7 +143,11 @@ fn line(world: &World, step: &Step, now: &StepState, width: usize) -> String {
     };
     let hand = now.by_hand.as_ref().map_or(String::new(), |hand| by_hand("by hand, says", hand))
         + &now.attested.as_ref().map_or(String::new(), |hand| by_hand("may use what is suspect, says", hand));
-    let hand = now.carried.as_ref().map_or(String::new(), |from| format!("  taken over from {}", from.run)) + &hand;
+    let hand = match (&now.carried, &now.begun_in) {
+        (Some(from), _) => format!("  taken over from {}", from.run),
+        (None, Some(run)) => format!("  begun in {run}"),
+        (None, None) => String::new(),
+    } + &hand;
     let mark = world.screen.out(ink, mark);
     let line = format!(
         "  {mark} {:<width$}  {:<9} {:<11} {took:>8}{tries}{why}{hand}",

@@ -222,7 +222,7 @@ fn text(world: &World, state: &RunState, plan: &Plan, found: &Handover) -> Strin
 fn line(world: &World, state: &RunState, row: &Row, width: usize) -> String {
     let (mark, ink) = match row.fate {
         Fate::Carried => ("✓", Ink::Green),
-        Fate::Runs => ("·", Ink::Dim),
+        Fate::Runs | Fate::GoesOn { .. } => ("·", Ink::Dim),
         Fate::Again { .. } => ("▸", Ink::Yellow),
         Fate::Open { .. } => ("?", Ink::Red),
     };
@@ -235,6 +235,10 @@ fn line(world: &World, state: &RunState, row: &Row, width: usize) -> String {
         }
         Fate::Again { because } => because.clone(),
         Fate::Open { phase } => (*phase).to_owned(),
+        Fate::GoesOn { phase } if now.is_some_and(|now| now.checkpoint.is_some()) => {
+            format!("was {phase}: it goes on from its last checkpoint")
+        }
+        Fate::GoesOn { phase } => format!("was {phase}: it is tried again"),
         Fate::Runs => {
             now.filter(|now| now.attempts > 0).map_or(String::new(), |now| format!("was {}", now.phase.as_str()))
         }

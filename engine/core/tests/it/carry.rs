@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use lifeboat_core::actions::key_of;
 use lifeboat_core::carry::{Continues, Fate, Handover, continues, handover};
 use lifeboat_core::event::{Event, EventKind};
 use lifeboat_core::ids::{Digest, RunId, StepId};
 use lifeboat_core::outcome::FailureKind;
-use lifeboat_core::plan::{Effect, Mode, Plan, StepKind};
+use lifeboat_core::plan::{Effect, InDoubt, Mode, Plan, StepKind};
 use lifeboat_core::state::{Phase, RunState};
 use lifeboat_core::{apply, decide};
 use lifeboat_testkit::{PlanBuilder, SeededRng, random_case, said};
@@ -33,22 +34,30 @@ fn fates(found: &Handover) -> Vec<(&str, &'static str)> {
 }
 
 fn successor() -> RunId {
-    RunId::new(1_700_000_000_500, 1)
+    nth(1)
+}
+
+fn nth(number: u64) -> RunId {
+    RunId::new(1_700_000_000_500, number)
 }
 
 /// The run ends for its successor, which is made.
 fn go_on(hand: &mut Hand, plan: &Plan) -> Hand {
-    let kind = decide::continue_as(&hand.state, successor(), plan.clone(), String::new(), said("ada")).unwrap();
-    let EventKind::RunContinued { carried, .. } = kind.clone() else { panic!("{kind:?}") };
-    hand.now += 1_000;
-    hand.apply(kind);
-    let taken = continues(&hand.state, &carried, hand.state.seq, Digest::of(b"chain"));
-    made(taken, plan, hand)
+    go_on_as(hand, plan, 1)
 }
 
-fn made(taken: Continues, plan: &Plan, earlier: &Hand) -> Hand {
+fn go_on_as(hand: &mut Hand, plan: &Plan, number: u64) -> Hand {
+    let kind = decide::continue_as(&hand.state, nth(number), plan.clone(), String::new(), said("ada")).unwrap();
+    let EventKind::RunContinued { carried, begun, .. } = kind.clone() else { panic!("{kind:?}") };
+    hand.now += 1_000;
+    hand.apply(kind);
+    let taken = continues(&hand.state, &carried, &begun, hand.state.seq, Digest::of(b"chain"));
+    made(nth(number), taken, plan, hand)
+}
+
+fn made(run: RunId, taken: Continues, plan: &Plan, earlier: &Hand) -> Hand {
     let kind = EventKind::RunCreated {
-        run: successor(),
+        run,
         fingerprint: plan.fingerprint(),
         plan: Box::new(plan.clone()),
         runbook: String::new(),
@@ -134,7 +143,10 @@ fn approvals_are_asked_for_anew_and_nothing_passes_them() {
     hand.apply(yes);
     hand.follow().end("a", done()).end("b", failed(FailureKind::Permanent));
     let next = failover(plan());
-    assert_eq!(fates(&handover(&hand.state, &next).unwrap()), [("go", "runs"), ("a", "carried over"), ("b", "runs")]);
+    assert_eq!(
+        fates(&handover(&hand.state, &next).unwrap()),
+        [("go", "runs"), ("a", "carried over"), ("b", "goes on")]
+    );
     let mut new = go_on(&mut hand, &next);
     new.follow();
     assert_eq!((new.phase("go"), new.phase("a"), new.phase("b")), ("approval", "done", "pending"));
@@ -195,7 +207,7 @@ fn an_ended_line_goes_on_once_and_never_as_a_drill() {
     let mut second = new;
     second.follow().end("a", failed(FailureKind::Permanent));
     let third = as_mode(plan().build(), Mode::Failback);
-    assert_eq!(fates(&handover(&second.state, &third).unwrap()), [("a", "runs")]);
+    assert_eq!(fates(&handover(&second.state, &third).unwrap()), [("a", "goes on")]);
     // Forged: a drill that continues something is no run.
     let mut forged = second.events[0].clone();
     let EventKind::RunCreated { plan, .. } = &mut forged.kind else { unreachable!() };
@@ -231,6 +243,87 @@ fn what_was_taken_over_is_undone_under_the_key_that_it_was_done_under() {
     assert_eq!((step, key), (id("a"), lifeboat_core::actions::key(&hand.state.run, &id("a"))));
     new.end("a", done());
     assert_eq!((new.state.status().as_str(), new.phase("a")), ("failed", "undone"));
+}
+
+/// A checkpoint of the attempt that is under way.
+fn checkpoint(hand: &mut Hand, step: &str, value: serde_json::Value) {
+    let Phase::Running { number, .. } = hand.state.step(&id(step)).unwrap().1.phase else {
+        panic!("{step} is not under way")
+    };
+    hand.apply(EventKind::Checkpointed { step: id(step), number, value });
+}
+
+/// The key and the checkpoint with which a step goes on.
+fn goes_on_with(hand: &Hand, step: &str) -> (Digest, Option<serde_json::Value>) {
+    (key_of(&hand.state, &id(step)), hand.state.step(&id(step)).unwrap().1.checkpoint.clone())
+}
+
+#[test]
+fn what_was_begun_goes_on_from_its_checkpoint_and_under_its_key() {
+    let plan = |of: &str| {
+        let take = PlanBuilder::new().compensate_on_failure().step("take").args(json!({ "of": of }));
+        take.step("copy").effect(Effect::Compensatable).after(["take"]).retry(3, 1_000)
+    };
+    let mut hand = switchover(plan("live"));
+    hand.follow().end("take", done());
+    checkpoint(&mut hand, "copy", json!({ "part": 3 }));
+    hand.apply(EventKind::RunPaused { said: said("ada") });
+    hand.end("copy", failed(FailureKind::Temporary));
+    let stopped = Hand { state: hand.state.clone(), events: hand.events.clone(), now: hand.now };
+    let fate = |plan| handover(&stopped.state, &plan).unwrap().steps.remove(1).fate;
+    assert_eq!(fate(failover(plan("live"))).as_str(), "goes on");
+    // What is different, or rests on something different, is other work.
+    assert_eq!(fate(failover(plan("other"))), Fate::Runs);
+    let asked = PlanBuilder::new().step("take").args(json!({ "of": "live" })).step("copy").after(["take"]);
+    assert_eq!(fate(failover(asked.args(json!({ "fast": true })))), Fate::Runs);
+
+    let begun = (lifeboat_core::actions::key(&hand.state.run, &id("copy")), Some(json!({ "part": 3 })));
+    let mut new = go_on(&mut hand, &failover(plan("live")));
+    assert_eq!((new.phase("copy"), goes_on_with(&new, "copy")), ("pending", begun.clone()));
+    assert_eq!(apply::replay(&new.events).unwrap().step(&id("copy")).unwrap().1.begun_in, Some(hand.state.run.clone()));
+    // A third run takes it over from the second before that one came to it; and it is done there, under the first key.
+    new.apply(EventKind::RunPaused { said: said("ada") });
+    let mut third = go_on_as(&mut new, &as_mode(plan("live").step("last").after(["copy"]).build(), Mode::Failback), 2);
+    assert_eq!(goes_on_with(&third, "copy"), begun);
+    third.follow().end("copy", done()).end("last", failed(FailureKind::Permanent));
+    let last = third.events.last().map(|event| event.kind.clone());
+    let Some(EventKind::AttemptStarted { step, direction: crate::UNDO, key, .. }) = last else { panic!("{last:?}") };
+    assert_eq!((step, key), (id("copy"), begun.0.clone()), "it is undone under the key that it was begun under");
+}
+
+#[test]
+fn what_was_done_under_the_key_of_an_earlier_run_keeps_it() {
+    let plan = || PlanBuilder::new().step("copy").step("last").after(["copy"]);
+    let mut hand = switchover(plan());
+    hand.follow().end("copy", failed(FailureKind::Permanent));
+    let mut new = go_on(&mut hand, &failover(plan()));
+    new.follow().end("copy", done()).end("last", failed(FailureKind::Permanent));
+    let third = go_on_as(&mut new, &as_mode(plan().build(), Mode::Failback), 2);
+    let (_, copy) = third.state.step(&id("copy")).unwrap();
+    assert_eq!(copy.carried.as_ref().map(|from| &from.run), Some(&new.state.run), "the run that did it");
+    assert_eq!(key_of(&third.state, &id("copy")), lifeboat_core::actions::key(&hand.state.run, &id("copy")));
+    let last = key_of(&third.state, &id("last"));
+    assert_eq!(last, lifeboat_core::actions::key(&new.state.run, &id("last")), "the run that began it");
+}
+
+#[test]
+fn what_was_begun_and_may_be_there_is_undone_with_the_rest() {
+    let plan = || {
+        let copy = PlanBuilder::new().compensate_on_failure().step("copy").effect(Effect::Compensatable);
+        copy.in_doubt(InDoubt::Rerun).retry(3, 1_000).step("apart").retry(3, 1_000)
+    };
+    let mut hand = switchover(plan());
+    hand.follow();
+    hand.apply(EventKind::RunPaused { said: said("ada") });
+    hand.end("copy", unknown()).end("apart", failed(FailureKind::Temporary));
+    assert_eq!(hand.phase("copy"), "retrying");
+    let mut new = go_on(&mut hand, &failover(plan()));
+    assert!(new.state.step(&id("copy")).unwrap().1.may_have_happened);
+    new.apply(decide::cancel(&new.state, true, said("ada")).unwrap());
+    new.follow();
+    let last = new.events.last().map(|event| event.kind.clone());
+    let Some(EventKind::AttemptStarted { step, direction: crate::UNDO, key, .. }) = last else { panic!("{last:?}") };
+    assert_eq!((step, key), (id("copy"), lifeboat_core::actions::key(&hand.state.run, &id("copy"))));
 }
 
 #[test]
@@ -292,12 +385,14 @@ fn check(old: &RunState, next: &Plan, found: &Handover) {
     let carried: BTreeSet<&StepId> = found.carried().collect();
     for row in &found.steps {
         let was = old.step(&row.step);
-        if row.fate != Fate::Carried {
+        let begun = matches!(row.fate, Fate::GoesOn { .. });
+        if row.fate != Fate::Carried && !begun {
             continue;
         }
         let (step, now) = was.unwrap();
         let is = next.step(&row.step).unwrap();
-        assert_eq!((&now.phase, step.kind, &step.args), (&Phase::Done, is.kind, &is.args));
+        assert_eq!((now.phase == Phase::Done, step.kind, &step.args), (!begun, is.kind, &is.args));
+        assert!(!begun || now.attempts > 0, "{} was never begun", row.step);
         for before in before(next, &row.step) {
             let approval = next.step(&before).unwrap().kind == StepKind::Approve;
             assert!(approval || carried.contains(&before), "{} rests on {before}, which runs", row.step);
@@ -320,7 +415,7 @@ fn in_order(hand: &Hand) {
 
 #[test]
 fn whatever_is_carried_rests_on_what_is_carried_and_the_new_run_keeps_its_order() {
-    let (mut carried, mut finished) = (0, 0);
+    let (mut carried, mut finished, mut gone_on) = (0, 0, 0);
     for seed in 0..2_000 {
         let rng = SeededRng::new(seed);
         let plan = as_mode(random_case(seed).plan, Mode::Switchover);
@@ -345,14 +440,21 @@ fn whatever_is_carried_rests_on_what_is_carried_and_the_new_run_keeps_its_order(
             continue;
         }
         carried += found.carried().count();
+        let begun: Vec<StepId> = found.begun().cloned().collect();
         let mut new = go_on(&mut hand, &next);
         assert_eq!(new.state.complete(), found.carried().count());
+        for step in &begun {
+            let (was, is) = (goes_on_with(&hand, step.as_str()), goes_on_with(&new, step.as_str()));
+            assert_eq!(was, is, "{step} goes on as it was");
+            gone_on += 1;
+        }
         in_order(new.follow());
         finished += u64::from(play(&mut new));
         let again = apply::replay(&new.events).unwrap();
         assert_eq!(Arc::clone(&again.plan), new.state.plan);
     }
-    assert!(carried > 500 && finished > 500, "{carried} steps were carried, {finished} runs came to their end");
+    let enough = carried > 500 && finished > 500 && gone_on > 100;
+    assert!(enough, "{carried} steps were carried, {gone_on} gone on with, {finished} runs came to their end");
 }
 
 fn under_way(hand: &Hand) -> Option<StepId> {

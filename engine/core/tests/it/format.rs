@@ -2,7 +2,7 @@
 //!
 //! A line that changes means that old logs are not read as they were written. Add fields, never rename them.
 
-use lifeboat_core::carry::{CarriedStep, Continues};
+use lifeboat_core::carry::{BegunStep, CarriedStep, Continues};
 use lifeboat_core::event::{Event, EventKind, EvidenceFile, HeldLock, RunResult};
 use lifeboat_core::ids::{Digest, RunId};
 use lifeboat_core::ledger::Resource;
@@ -145,6 +145,7 @@ fn continued() -> Vec<EventKind> {
             plan: Box::new(next.clone()),
             runbook: "runbook \"simulated\"".to_owned(),
             carried: vec![id("take")],
+            begun: vec![id("copy")],
             said: said("ada"),
         },
         goes_on(next),
@@ -157,7 +158,15 @@ fn goes_on(plan: Plan) -> EventKind {
     let by_hand = Some(Box::new(ByHand { said: said("ada"), evidence: vec![file] }));
     let earlier = RunId::new(1_700_000_000_000, 42);
     let (run, outputs) = (earlier.clone(), json!({ "snapshot": "a1" }));
-    let step = CarriedStep { step: id("take"), run, attempt: 2, begun_at: Some(5), done_at: Some(6), outputs, by_hand };
+    let begun_in = Some(RunId::new(1_700_000_000_000, 41));
+    let begun = BegunStep {
+        step: id("copy"),
+        run: run.clone(),
+        checkpoint: Some(json!({ "part": 3 })),
+        may_have_happened: true,
+    };
+    let (begun_at, done_at) = (Some(5), Some(6));
+    let step = CarriedStep { step: id("take"), run, attempt: 2, begun_at, done_at, outputs, by_hand, begun_in };
     let mut created = created(plan);
     if let EventKind::RunCreated { run, continues, .. } = &mut created {
         *run = RunId::new(1_700_000_000_000, 44);
@@ -171,6 +180,7 @@ fn goes_on(plan: Plan) -> EventKind {
             token: 7,
             locks: vec!["fs:/srv/eu".to_owned()],
             steps: vec![step],
+            begun: vec![begun],
         }));
     }
     created

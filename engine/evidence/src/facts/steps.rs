@@ -118,6 +118,8 @@ impl Book {
                 0 => format!("taken over from run {}", from.run),
                 attempt => format!("taken over from run {}, attempt {attempt}", from.run),
             });
+            let begun = || now.begun_in.as_ref().map(|run| format!("begun in run {run}, and gone on with here"));
+            let carried = carried.or_else(begun);
             let taken_over = match (carried, by_hand) {
                 (Some(carried), Some(hand)) => Some(format!("{carried}; {hand}")),
                 (carried, hand) => carried.or(hand),

@@ -134,6 +134,22 @@ async fn what_nobody_can_tell_is_left_to_a_person_and_the_run_stays_paused() {
     assert!(second.run() != first.run());
 }
 
+#[tokio::test]
+async fn what_was_cut_off_half_way_goes_on_where_it_was() {
+    let plan = || PlanBuilder::new().step("take").step("copy").after(["take"]);
+    let rig = Rig::new();
+    let half = Act::Checkpoint(json!({ "part": 3 }), Box::new(Act::Fail(FailureKind::Permanent)));
+    rig.world.acts("copy", [half]);
+    let mut first = rig.submit(switchover(plan().step("fence").after(["copy"]))).await;
+    assert_eq!(rig.rest(&mut first).await.status(), RunStatus::Failed);
+    // What the second run does is scripted by number, too, and its first attempt is the next one of the same work.
+    rig.world.acts("copy", [Act::Done(None)]);
+    let mut second = take_over(&rig, first.clone(), &failover(plan())).await.unwrap();
+    assert_eq!(rig.rest(&mut second).await.status(), RunStatus::Succeeded);
+    let (was, is) = (rig.world.entry(first.run().as_str(), "copy"), rig.world.entry(second.run().as_str(), "copy"));
+    assert_eq!((was.keys, is.checkpoints), (is.keys, vec![Some(json!({ "part": 3 }))]));
+}
+
 fn holder(state: &RunState) -> Option<String> {
     match &state.locks {
         Locks::Wanted { held } => held.first().map(|held| held.holder.to_string()),

@@ -51,7 +51,7 @@ pub(crate) struct HandoverView {
     /// The fingerprint of the plan: sent with the next call, it goes on by exactly this plan.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     fingerprint: Digest,
-    /// Each step of the plan with its fate: `carried`, `runs`, `again` (with `because`) or `open` (with its `phase`).
+    /// Each step of the plan with its fate: `carried`, `goes-on` (with its `phase`), `runs`, `again` (with `because`) or `open` (with its `phase`).
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Object>))]
     steps: Value,
     /// Steps of the run that are no part of the plan, and whose effects stay.

@@ -120,6 +120,10 @@ pub struct StepView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub taken_over_from: Option<RunId>,
+    /// The run that began it, where this one goes on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub begun_in: Option<RunId>,
 }
 
 /// A page of steps, in the order of the runbook.
@@ -192,6 +196,7 @@ impl StepView {
             approval: step.approval.as_ref().and_then(|approval| serde_json::to_value(approval).ok()),
             by_hand: now.by_hand.as_ref().map(|by_hand| by_hand.said.clone()),
             taken_over_from: now.carried.as_ref().map(|from| from.run.clone()),
+            begun_in: now.begun_in.clone(),
         }
     }
 }
