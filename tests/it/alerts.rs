@@ -193,3 +193,79 @@ fn told_once(served: &Served) {
         assert!(steps.values().all(|count| *count == 1), "{name}: {steps:?}");
     }
 }
+
+const VERIFIED: &str = r#"runbook "recover" {
+    description "as it was"
+    modes "failover" "drill"
+    objectives rto="15m" rpo="1d"
+    verification every="7d"
+    target "vault" plugin="fs" site="second" { root "@DIR@/vault"; password secret="vault-password" }
+    target "back" plugin="fs" site="second" { root "@DIR@/estate/back" }
+    mode "drill" { target "back" { root "@DIR@/drill/{{run.id}}/back" } }
+    on "alert" source="am" mode="failover" { match "severity" "critical"; budget 9 within="1d" }
+    verify "prove" snapshot="latest" from="vault" depth="data"
+    restore "rebuild" snapshot="{{steps.prove.snapshot}}" into="back"
+    validate "smoke" target="back" after="rebuild" { expect "count" min=40 }
+}
+"#;
+
+/// An alert of a group that nobody heard of before.
+fn alert(group: &str) -> String {
+    let alert = json!({
+        "status": "firing", "labels": { "alertname": group, "severity": "critical" }, "annotations": {},
+        "startsAt": "2026-11-21T01:58:19.25Z", "endsAt": "0001-01-01T00:00:00Z", "fingerprint": group,
+    });
+    json!({ "version": "4", "status": "firing", "groupKey": group, "alerts": [alert] }).to_string()
+}
+
+#[test]
+fn alerts_start_it_only_while_its_drills_say_that_it_works() {
+    let bench = Bench::new();
+    let operator = fs::read_to_string(bench.path("lifeboat.kdl")).unwrap();
+    let more = "service { listen \"127.0.0.1:0\"; runbooks \"books\" }\nhook \"am\" kind=\"alertmanager\"\n\
+                automatic \"recover\" verified=#true\n";
+    bench.write("lifeboat.kdl", &format!("{operator}{more}"));
+    fs::create_dir(bench.path("books")).unwrap();
+    let text = VERIFIED.replace("@DIR@", &bench.dir.path().display().to_string());
+    bench.write("books/recover.kdl", &text);
+    let take = bench.runbook("protect", r#"snapshot "take" of="live" into="vault""#);
+    bench.run(&["run", "-y", &take]).expect(0);
+    let mut served = Served { bench, child: None };
+    served.start();
+    let sender = served.token(&["alertmanager", "--role", "sender", "--failover"]);
+    let fire = |group: &str| {
+        let (status, said) = served.call("POST", "/v1/hooks/am", &sender, &alert(group)).unwrap();
+        assert_eq!(status, 200, "{said}");
+    };
+    let refused = |count: usize| {
+        let what = format!("{count} starts that are refused");
+        served.until(&what, || served.bench.run(&["alerts"]).expect(0).out.matches("LB1153").count() == count);
+    };
+    let failovers = || {
+        let runs = served.runs();
+        let mine = runs.iter().filter(|run| run["summary"]["runbook"] == "recover");
+        mine.filter(|run| run["summary"]["mode"] == "failover").count()
+    };
+    fire("before any drill");
+    refused(1);
+    served.bench.run(&["drill", "books/recover.kdl"]).expect(0);
+    fire("verified");
+    served.until("a failover that succeeded", || {
+        served.runs().iter().any(|run| {
+            run["summary"]["mode"] == "failover"
+                && run["summary"]["status"] == "succeeded"
+                && run["summary"]["runbook"] == "recover"
+        })
+    });
+    assert_eq!(failovers(), 1);
+    // What runs now is not what was rehearsed.
+    served.bench.write("books/recover.kdl", &text.replace("as it was", "as it is"));
+    let viewer = served.token(&["vi", "--role", "viewer"]);
+    served.until("the runbook as it is", || {
+        let list = served.call("GET", "/v1/runbooks", &viewer, "").unwrap().1;
+        list["runbooks"].as_array().unwrap().iter().any(|view| view["description"] == "as it is")
+    });
+    fire("changed");
+    refused(2);
+    assert_eq!(failovers(), 1);
+}

@@ -15,6 +15,8 @@ mod estimate;
 mod evidence;
 mod foresight;
 mod gcs;
+mod http;
+mod leftovers;
 mod mistakes;
 mod newcomer;
 mod notify;

@@ -38,6 +38,8 @@ pub struct Service {
     pub public_url: Option<String>,
     /// How readiness is looked at without anybody asking. `None`: it is not.
     pub readiness: Option<ReadinessLooks>,
+    /// How long after a drill it is first tried again to remove what it left, in milliseconds; then later and later.
+    pub leftovers_ms: u64,
 }
 
 /// How readiness is looked at without anybody asking: all good runbooks, in all modes but drill.
@@ -89,6 +91,7 @@ impl Default for Service {
             traces: None,
             public_url: None,
             readiness: None,
+            leftovers_ms: 600_000,
         }
     }
 }

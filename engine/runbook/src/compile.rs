@@ -95,7 +95,8 @@ pub(crate) fn plan(
         })
         .collect();
     if graph.mode == Mode::Drill {
-        steps.iter_mut().for_each(|step| step.makes = makes(step, &targets, catalog));
+        let keep_ms = runbook.keep_ms.unwrap_or(ledger::KEEP_DEFAULT_MS);
+        steps.iter_mut().for_each(|step| step.makes = makes(step, &targets, catalog, keep_ms));
     }
     let plugins = targets.values().map(|target| &target.plugin).chain(steps.iter().filter_map(|s| s.plugin.as_ref()));
     let plugins = plugins
@@ -122,7 +123,7 @@ pub(crate) fn plan(
 }
 
 /// What a step of a drill makes, and the run removes at its end.
-fn makes(step: &Step, targets: &BTreeMap<String, Target>, catalog: &Catalog) -> Vec<Makes> {
+fn makes(step: &Step, targets: &BTreeMap<String, Target>, catalog: &Catalog, keep_ms: u64) -> Vec<Makes> {
     let (role, what) = match step.kind {
         StepKind::Snapshot => ("into", "a snapshot"),
         StepKind::Transfer => ("into", "a copy of a snapshot"),
@@ -139,7 +140,7 @@ fn makes(step: &Step, targets: &BTreeMap<String, Target>, catalog: &Catalog) -> 
     used.map(|target| {
         let own = ledger::is_own(&target.settings);
         let (target, what) = (target.name.clone(), what.to_owned());
-        Makes { target, what, own, removable: own || cleans, keep_ms: ledger::KEEP_DEFAULT_MS }
+        Makes { target, what, own, removable: own || cleans, keep_ms }
     })
     .collect()
 }

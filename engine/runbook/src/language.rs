@@ -77,9 +77,13 @@ const RUNBOOK: [Node; 14] = [
     ),
     node(
         "mode",
-        "mode \"drill\" { target \"NAME\" { SETTING VALUE } }",
+        "mode \"drill\" { target \"NAME\" { SETTING VALUE }; keep \"4h\" }",
         "What a mode uses instead of a target's settings.",
-        &[],
+        &[(
+            "keep",
+            "duration, 1d",
+            "Of drills: how long what they make may stay, where their end could not remove it; then people are told. 1s to 365d.",
+        )],
     ),
     node(
         "modes",

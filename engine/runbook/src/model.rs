@@ -340,6 +340,8 @@ pub struct Runbook {
     pub notify_on_failure: Vec<String>,
     /// Steps under way at once, where it was written.
     pub max_parallel: Option<u32>,
+    /// How long what a drill makes may stay, in milliseconds, where it was written.
+    pub keep_ms: Option<u64>,
     pub(crate) declared_modes: Option<Vec<Mode>>,
     pub(crate) drill_declared: bool,
     pub(crate) overrides: Vec<Override>,

@@ -16,6 +16,9 @@ use crate::syntax::{Node, Parsed};
 use crate::values::{nodes_into, to_json, twice};
 use crate::{channels, locks, runs, speed, steps, triggers};
 
+/// The shortest and the longest time that what a drill makes may stay: a second, a year.
+const KEEP_MS: (u64, u64) = (1_000, 365 * 86_400_000);
+
 /// The nodes of a runbook that are no steps.
 pub(crate) const NODES: [&str; 11] = [
     "description",
@@ -366,9 +369,10 @@ fn mode(node: &Node, runbook: &mut Runbook, report: &mut Report) {
     };
     let mode = string(arg, "mode", report).and_then(|word| mode_word(&word.text, word.span, report));
     runbook.drill_declared |= mode == Some(Mode::Drill);
-    for child in &node.children {
+    keep(node, mode, runbook, report);
+    for child in node.children.iter().filter(|child| child.name != "keep") {
         if child.name != "target" {
-            unknown_node(child, "mode", &["target"], report);
+            unknown_node(child, "mode", &["target", "keep"], report);
             continue;
         }
         at_most_args(child, 1, report);
@@ -395,6 +399,20 @@ fn mode(node: &Node, runbook: &mut Runbook, report: &mut Report) {
                 references: None,
             });
         }
+    }
+}
+
+/// How long what a drill makes may stay.
+fn keep(node: &Node, mode: Option<Mode>, runbook: &mut Runbook, report: &mut Report) {
+    let Some((keep_ms, span)) = Fields::new(node).duration("keep", report) else { return };
+    if mode.is_some_and(|mode| mode != Mode::Drill) {
+        report
+            .error("LB0110", span, "only what a drill makes is removed again")
+            .help("write it for drills: mode \"drill\" { keep \"4h\" }");
+    } else if !(KEEP_MS.0..=KEEP_MS.1).contains(&keep_ms) {
+        report.error("LB0120", span, "'keep' is between 1s and 365d").help("a day, if nothing is said");
+    } else if runbook.keep_ms.replace(keep_ms).is_some() {
+        report.error("LB0114", span, "'keep' is given twice for this mode").help("one time holds for all of a drill");
     }
 }
 

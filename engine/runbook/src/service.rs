@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::syntax::Node;
 use crate::values::twice;
 
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "listen",
     "plain",
     "tls",
@@ -26,8 +26,9 @@ const FIELDS: [&str; 12] = [
     "traces",
     "public-url",
     "readiness",
+    "leftovers",
 ];
-/// The shortest and the longest time between two looks at the readiness of a runbook.
+/// The shortest and the longest time between two looks: at the readiness of a runbook, and at what drills left.
 const LOOKS_MS: (u64, u64) = (1_000, 30 * 86_400_000);
 /// The longest time that a service may take to stop: ten minutes. Whoever stops it waits.
 const GRACE_MAX_MS: u64 = 10 * 60 * 1_000;
@@ -67,6 +68,7 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
         }
         service.grace_ms = grace;
     }
+    service.leftovers_ms = leftovers(&mut fields, report).unwrap_or(service.leftovers_ms);
     service.traces = traces(&mut fields, report);
     service.public_url = public_url(&mut fields, report);
     for field in fields.all("runbooks") {
@@ -97,6 +99,15 @@ pub(crate) fn service(node: &Node, folder: &Path, before: Option<&Service>, repo
         report.error("LB1050", node.head, error.message).help(error.hint.unwrap_or_default());
     }
     service
+}
+
+/// How long after a drill it is first tried again to remove what it left.
+fn leftovers(fields: &mut Fields<'_>, report: &mut Report) -> Option<u64> {
+    let (leftovers_ms, span) = fields.duration("leftovers", report)?;
+    if !(LOOKS_MS.0..=LOOKS_MS.1).contains(&leftovers_ms) {
+        report.error("LB0120", span, "'leftovers' is between 1s and 30d").help("ten minutes are usual");
+    }
+    Some(leftovers_ms)
 }
 
 /// Where traces go.
@@ -211,7 +222,7 @@ mod tests {
         assert_eq!(parse("service"), Ok(Some(Service::default())));
         let text = "service {\n listen \"0.0.0.0:443\"\n runbooks \"books\" \"/srv/more\"\n tls cert=\"c.pem\" key=\"/k.pem\" client-ca=\"ca.pem\"\n\
                     rate 60\n connections 10\n open-metrics #true\n sole-approver #true\n grace \"1m\"\n\
-                    traces \"http://127.0.0.1:4318\"\n readiness every=\"1h\" { input \"reason\" \"a look\" }\n}";
+                    traces \"http://127.0.0.1:4318\"\n leftovers \"1h\"\n readiness every=\"1h\" { input \"reason\" \"a look\" }\n}";
         let service = parse(text).unwrap().unwrap();
         assert_eq!(service.listen.to_string(), "0.0.0.0:443");
         assert_eq!(service.runbooks, [PathBuf::from("/etc/books"), PathBuf::from("/srv/more")]);
@@ -222,6 +233,7 @@ mod tests {
         assert_eq!(service.traces.unwrap().authority(), "127.0.0.1:4318");
         assert!(service.open_metrics && service.sole_approver && !service.plain);
         let inputs = BTreeMap::from([("reason".to_owned(), "a look".to_owned())]);
+        assert_eq!(service.leftovers_ms, 3_600_000);
         assert_eq!(service.readiness, Some(ReadinessLooks { every_ms: 3_600_000, inputs }));
     }
 
@@ -244,6 +256,8 @@ mod tests {
             ("service { traces \"127.0.0.1:4318\" }", "LB1110"),
             ("service { traces #true }", "LB0113"),
             ("service\nservice", "LB0405"),
+            ("service { leftovers \"1ms\" }", "LB0120"),
+            ("service { leftovers #true }", "LB0113"),
             ("service { readiness }", "LB0118"),
             ("service { readiness \"1h\" }", "LB0118"),
             ("service { readiness every=\"1ms\" }", "LB0120"),

@@ -17,6 +17,7 @@ mod held;
 mod hex;
 mod http;
 pub mod intake;
+mod leftovers;
 mod library;
 mod limit;
 mod measured;

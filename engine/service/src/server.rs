@@ -63,6 +63,7 @@ impl Server {
         others.extend(crate::alerts::begin(&app).await);
         others.push(crate::schedules::begin(&app));
         others.extend(crate::readiness::begin(&app));
+        others.push(crate::leftovers::begin(&app));
         others.push(Notices::follow(&app, notices));
         app.ready.store(true, Ordering::Release);
         let doors = Doors::new(&app, crate::http::router(&app));

@@ -4,6 +4,7 @@
 // Tests look at the real clock and write golden files; the code under test does neither.
 #![allow(clippy::disallowed_methods)]
 
+mod begun;
 mod carry;
 mod decisions;
 mod format;

@@ -241,6 +241,11 @@ pub(super) const OPERATOR: [Node; 29] = [
                 "string",
                 "Where people reach the service: the beginning of the links in messages. Without it, messages have no links.",
             ),
+            (
+                "leftovers",
+                "duration, 10m",
+                "How long after a drill it is first tried again to remove what it left; then later and later, in the end each day, for 30 days. 1s to 30d.",
+            ),
             ("readiness", "node", "How often it is looked whether runbooks could be carried out; see `readiness`."),
         ],
     ),

@@ -130,7 +130,9 @@ async fn start(app: &Arc<App>, incident: IncidentId, run: RunId, wish: Wish, sin
     if !matches!(door.made(&run).await, Ok(false)) || app.is_stopping() {
         return later(AGAIN_MS);
     }
-    if app.now().saturating_sub(since_ms) < GIVE_UP_MS {
+    // What is not verified is not so in half a minute either: a person is called at once.
+    let patient = error.code.0 != "LB1153";
+    if patient && app.now().saturating_sub(since_ms) < GIVE_UP_MS {
         return later(AGAIN_MS);
     }
     let reason = format!("{}: {}", error.code, error.message);

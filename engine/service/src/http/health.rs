@@ -14,6 +14,7 @@ use super::answer;
 use super::recovery::{self, number, seconds};
 use crate::access::{Person, Right};
 use crate::app::App;
+use crate::leftovers;
 use crate::metrics::{Gauge, quoted};
 use crate::problem::Problem;
 
@@ -87,7 +88,12 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, person: Option<Viewer>)
     if let Some(Viewer(person)) = person {
         person.may(Right::Look)?;
     }
-    let ((counts, oldest), mut gauges) = app.runs.look(|rows| (count(rows), recovery::gauges(&app, rows))).await?;
+    let looked = app.runs.look(|rows| {
+        let left = leftovers::gauges(rows.values().map(|row| &row.summary), app.now());
+        (count(rows), recovery::gauges(&app, rows), left)
+    });
+    let ((counts, oldest), mut gauges, left) = looked.await?;
+    gauges.extend(left);
     gauges.extend(now(&app, &counts, oldest));
     gauges.extend(messages(&app).await);
     gauges.extend(super::readiness::gauges(&app));
