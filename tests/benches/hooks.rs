@@ -34,7 +34,7 @@ hook "am" kind="alertmanager"
 hook "own" kind="generic" secret="own-hook" window="5m" {
     group "/service"
     status "/state" firing="down" resolved="up"
-    labels "/labels"
+    label "severity" "/labels/severity"
 }
 automatic "dr"
 "#;
@@ -77,7 +77,9 @@ impl Service {
         write("own-hook", SECRET);
         write("books/dr.kdl", RUNBOOK);
         let token = |role: &str| {
-            let made = command(dir.path(), &["token", "create", role, "--role", role]).output().unwrap();
+            let more: &[&str] = if role == "sender" { &["--failover"] } else { &[] };
+            let made =
+                command(dir.path(), &[&["token", "create", role, "--role", role][..], more].concat()).output().unwrap();
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
             String::from_utf8(made.stdout).unwrap().trim().to_owned()
         };
